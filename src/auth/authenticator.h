@@ -1,0 +1,46 @@
+// Who is it? Checks passwords on a pool of its own, so that no event loop hashes; gives out SCRAM keys.
+// Known and unknown users cost the same and get the same text.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "auth/directory.h"
+
+namespace pier::auth {
+
+struct Refused {
+    enum class Why { credentials, disabled, busy } why{};   // busy: more checks are waiting than limits allow
+    std::string text;                                       // for the client
+};
+using Verdict = std::variant<AccountPtr, Refused>;
+
+struct AuthLimits {
+    std::size_t threads = 2;                // password checks at once
+    std::size_t waiting_max = 1000;         // checks waiting; more are answered busy
+};
+
+class Authenticator {
+  public:
+    Authenticator(Directory& directory, const AuthLimits& limits);  // the directory outlives it
+    ~Authenticator();                                               // waits for the checks under way
+
+    // `done` runs on a thread of the pool; post to your event loop. An authzid other than the user is refused.
+    void check_password(std::string authzid, std::string user, std::string password, std::function<void(Verdict)> done);
+
+    // The user's SCRAM keys; for an unknown, disabled or keyless account ones made up, always the same for the same name
+    // (HMAC with a key that the store keeps), so that nobody learns which names exist. Never waits.
+    wire::ScramKeys scram_keys(std::string_view user, wire::ScramHash hash) const;
+
+    // After a SCRAM proof: the account, or why not. Never waits.
+    Verdict proven(std::string_view authzid, std::string_view user) const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pier::auth

@@ -1,0 +1,40 @@
+#include "base/time.h"
+
+#include <ctime>
+
+#include <fmt/format.h>
+
+namespace pier {
+namespace {
+
+std::tm utc(Time time) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+    const std::time_t t = static_cast<std::time_t>(seconds);
+    std::tm parts{};
+    gmtime_r(&t, &parts);
+    return parts;
+}
+
+}  // namespace
+
+Time system_now() {
+    return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
+}
+
+std::string to_rfc3339(Time time) {
+    const std::tm p = utc(time);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", p.tm_year + 1900, p.tm_mon + 1, p.tm_mday, p.tm_hour,
+                       p.tm_min, p.tm_sec);
+}
+
+std::string to_rfc5322(Time time) {
+    // Not strftime: the names must not follow the locale.
+    static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                             "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const std::tm p = utc(time);
+    return fmt::format("{}, {} {} {} {:02}:{:02}:{:02} +0000", days[p.tm_wday], p.tm_mday, months[p.tm_mon],
+                       p.tm_year + 1900, p.tm_hour, p.tm_min, p.tm_sec);
+}
+
+}  // namespace pier

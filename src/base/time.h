@@ -1,0 +1,23 @@
+// Points in time. Durable and protocol code uses Time (UTC, microseconds); tests pass their own Clock.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+namespace pier {
+
+using Time = std::chrono::sys_time<std::chrono::microseconds>;
+
+// Asked for "now" by whoever needs it; a test's clock stands still or jumps.
+using Clock = std::function<Time()>;
+
+Time system_now();
+
+// "2026-11-21T20:38:26Z", in UTC; for logs and --json.
+std::string to_rfc3339(Time time);
+
+// "Sat, 21 Nov 2026 20:38:26 +0000", in UTC (RFC 5322 §3.3); for Received: and Date: fields.
+std::string to_rfc5322(Time time);
+
+}  // namespace pier

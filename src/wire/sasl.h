@@ -1,0 +1,61 @@
+// The server's side of a SASL exchange (RFC 4422): PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login),
+// SCRAM-SHA-1 and SCRAM-SHA-256 (RFC 5802, RFC 7677). Pure: no socket, no clock, no randomness, no password store.
+// Texts are raw octets; the protocols put base64 around them. One object per exchange, one thread.
+//
+//   auto exchange = SaslExchange::begin("SCRAM-SHA-256");
+//   step = exchange->start(initial_response);      then, by what step holds:
+//     Challenge      send it, then on_response(what comes back)
+//     CheckPassword  the exchange is over; the caller checks the password
+//     NeedKeys       on_keys(that user's keys, or made-up ones for an unknown user, and a fresh nonce)
+//     Proven         the exchange is over; the client has shown that it knows the password
+//     Failed         the exchange is over
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace pier::wire {
+
+enum class ScramHash { sha1, sha256 };
+
+// What the server keeps of a password for SCRAM (RFC 5802 §3). Raw octets.
+struct ScramKeys {
+    std::string salt;
+    std::uint32_t iterations = 0;
+    std::string stored_key, server_key;
+};
+
+// From a password (its UTF-8, as SASLprep leaves it; the caller prepares it).
+ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::string_view salt, std::uint32_t iterations);
+
+struct SaslChallenge { std::string text; };
+struct SaslCheckPassword { std::string authzid, user, password; };  // authzid empty: the user itself
+struct SaslNeedKeys { ScramHash hash{}; std::string user; };
+struct SaslProven { std::string authzid, user; };
+struct SaslFailed { std::string text; };    // malformed, or a wrong proof; safe to show to the client
+using SaslStep = std::variant<SaslChallenge, SaslCheckPassword, SaslNeedKeys, SaslProven, SaslFailed>;
+
+class SaslExchange {
+  public:
+    virtual ~SaslExchange() = default;
+
+    // The mechanism's exchange, by its name in any case; null if there is none of that name.
+    static std::unique_ptr<SaslExchange> begin(std::string_view mechanism);
+
+    // `initial`: the initial response, absent if the client sent none (empty is not absent).
+    virtual SaslStep start(std::optional<std::string_view> initial) = 0;
+    virtual SaslStep on_response(std::string_view response) = 0;
+    virtual SaslStep on_keys(const ScramKeys& keys, std::string_view nonce);   // only after SaslNeedKeys
+};
+
+// All names, strongest first, as CAPA and EHLO list them.
+std::span<const std::string_view> sasl_mechanisms();
+// True for those that show the password itself to whoever reads the connection (PLAIN, LOGIN).
+bool sasl_sends_password(std::string_view mechanism);
+
+}  // namespace pier::wire

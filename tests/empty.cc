@@ -1,0 +1,1 @@
+// Gives the library a source before its first helper exists.
