@@ -1,0 +1,357 @@
+#include "main/config.h"
+
+#include <array>
+#include <limits>
+#include <span>
+#include <type_traits>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace pier::program {
+namespace {
+
+using namespace std::string_view_literals;
+
+constexpr std::uint64_t kib = 1ull << 10, mib = 1ull << 20, gib = 1ull << 30;
+constexpr std::uint64_t minute = 60, hour = 3600, day = 24 * hour;
+
+// The words of the file for each enumerator, in the enum's order.
+constexpr std::array protocol_words{"pop3"sv, "pop3s"sv, "lmtp"sv};
+constexpr std::array tls_words{"auto"sv, "none"sv, "starttls"sv, "implicit"sv};
+constexpr std::array clear_login_words{"never"sv, "loopback"sv, "always"sv};
+constexpr std::array level_words{"debug"sv, "info"sv, "warning"sv, "error"sv};
+constexpr std::array format_words{"logfmt"sv, "json"sv};
+constexpr std::array version_words{"1.2"sv, "1.3"sv};
+constexpr std::array over_quota_words{"temporary"sv, "permanent"sv};
+
+struct Range {
+    std::uint64_t min = 0, max = 0;
+};
+
+// `at` gives the field's place in a Config: see AT below.
+template <class At>
+Field number(std::string_view key, Kind kind, At at, Range range, std::string_view help) {
+    Field field{.key = key, .kind = kind, .help = help, .min = range.min, .max = range.max};
+    using Type = std::remove_cvref_t<decltype(at(std::declval<Config&>(), 0))>;
+    field.get = [at](const Config& config, std::size_t index) -> Value {
+        if constexpr (std::is_same_v<Type, seconds>)
+            return static_cast<std::uint64_t>(at(config, index).count());
+        else
+            return static_cast<std::uint64_t>(at(config, index));
+    };
+    field.set = [at](Config& config, std::size_t index, const Value& value) {
+        at(config, index) = static_cast<Type>(std::get<std::uint64_t>(value));
+    };
+    return field;
+}
+
+template <class At>
+Field count(std::string_view key, At at, Range range, std::string_view help) {
+    return number(key, Kind::count, at, range, help);
+}
+
+template <class At>
+Field octets(std::string_view key, At at, Range range, std::string_view help) {
+    return number(key, Kind::octets, at, range, help);
+}
+
+template <class At>
+Field duration(std::string_view key, At at, Range range, std::string_view help) {
+    return number(key, Kind::duration, at, range, help);
+}
+
+template <class At>
+Field text(std::string_view key, Kind kind, At at, std::size_t octets_max, std::string_view help) {
+    Field field{.key = key, .kind = kind, .help = help, .min = 0, .max = octets_max};
+    field.get = [at](const Config& config, std::size_t index) -> Value { return at(config, index); };
+    field.set = [at](Config& config, std::size_t index, const Value& value) {
+        at(config, index) = std::get<std::string>(value);
+    };
+    return field;
+}
+
+template <class At>
+Field flag(std::string_view key, At at, std::string_view help) {
+    Field field{.key = key, .kind = Kind::flag, .help = help};
+    field.get = [at](const Config& config, std::size_t index) -> Value { return at(config, index); };
+    field.set = [at](Config& config, std::size_t index, const Value& value) {
+        at(config, index) = std::get<bool>(value);
+    };
+    return field;
+}
+
+template <class At>
+Field word(std::string_view key, At at, std::span<const std::string_view> words, std::string_view help) {
+    Field field{.key = key, .kind = Kind::word, .help = help, .words = {words.begin(), words.end()}};
+    using Enum = std::remove_cvref_t<decltype(at(std::declval<Config&>(), 0))>;
+    field.get = [at, words](const Config& config, std::size_t index) -> Value {
+        return std::string(words[static_cast<std::size_t>(at(config, index))]);
+    };
+    field.set = [at, words](Config& config, std::size_t index, const Value& value) {
+        const auto found = std::find(words.begin(), words.end(), std::get<std::string>(value));
+        at(config, index) = static_cast<Enum>(found - words.begin());
+    };
+    return field;
+}
+
+#define AT(member)                      \
+    [](auto& c, std::size_t) -> auto& { \
+        return c.member;                \
+    }
+#define OF_LISTENER(member)               \
+    [](auto& c, std::size_t i) -> auto& { \
+        return c.listeners[i].member;     \
+    }
+
+constexpr std::size_t path_octets_max = 4095;  // PATH_MAX with its NUL
+
+Section server_section() {
+    return {
+        .name = "server",
+        .help = "The machine and the process.",
+        .fields = {
+            text(
+                "hostname", Kind::text, AT(server.hostname), 255,
+                "The name this server gives in greetings and trace fields. The machine's own name if empty."),
+            text("data_folder", Kind::path, AT(server.data_folder), path_octets_max,
+                 "Where all mail and all accounts are kept. Only one process uses it at a time."),
+            text("user", Kind::text, AT(server.user), 32,
+                 "The user to become after the ports are bound, when started as root. Empty: stay root."),
+            count("threads", AT(server.threads), {0, 1024}, "Event loops. 0: one for each core."),
+            duration("shutdown_grace", AT(server.shutdown_grace), {0, hour},
+                     "How long open sessions may go on after the server was asked to stop."),
+        }};
+}
+
+Section log_section() {
+    return {.name = "log",
+            .help = "One line for each event.",
+            .reloadable = true,
+            .fields = {
+                word("level", AT(log.level), level_words, "The least important level that is written."),
+                word("format", AT(log.format), format_words, "logfmt reads well; json is for programs."),
+                text("file", Kind::path, AT(log.file), path_octets_max,
+                     "The file that lines are added to. Empty: standard error, which systemd sends to the "
+                     "journal."),
+                count("recent_lines_max", AT(log.recent_lines_max), {0, 100'000},
+                      "Lines kept in memory for `pier log tail`."),
+            }};
+}
+
+Section store_section() {
+    return {.name = "store",
+            .help = "How mail is kept on disk.",
+            .fields = {
+                octets("message_size_max", AT(store.message_octets_max), {64 * kib, 64 * gib},
+                       "The largest message that is taken in, by delivery or by import."),
+                octets("segment_size_max", AT(store.segment_octets_max), {mib, 16 * gib},
+                       "The size at which a file of the log is closed and the next one begun."),
+                octets("spool_memory_max", AT(store.spool_memory_octets), {4 * kib, gib},
+                       "A message on its way in is kept in memory up to this size and in a file beyond it."),
+                duration("purge_after", AT(store.purge_after), {0, 3650 * day},
+                         "Removed mail has left the disk after this time."),
+                flag("cleaner", AT(store.cleaner),
+                     "Gives the space of removed mail back. Switch it off only to look at a damaged store."),
+            }};
+}
+
+Section tls_section() {
+    return {.name = "tls",
+            .help =
+                "The certificate of this server. Without one there is no TLS, and passwords are taken only "
+                "over loopback.",
+            .reloadable = true,
+            .fields = {
+                text("certificate", Kind::path, AT(tls.certificate), path_octets_max,
+                     "A PEM file: the certificate, then those that lead from it to its authority."),
+                text("key", Kind::path, AT(tls.key), path_octets_max,
+                     "A PEM file with the private key. Empty: it is in the certificate's file."),
+                word("version_min", AT(tls.version_min), version_words,
+                     "The oldest version of TLS that is spoken."),
+                duration("handshake_timeout", AT(tls.handshake_timeout), {1, 5 * minute},
+                         "How long a client may take for the handshake."),
+            }};
+}
+
+Section listener_section() {
+    return {
+        .name = "listener",
+        .help =
+            "A place where clients connect; as many as needed. Without any: POP3 on port 110, POP3 over TLS "
+            "on "
+            "port 995 if there is a certificate, and LMTP on the socket /run/pier/lmtp.sock.",
+        .repeated = true,
+        .fields = {
+            text("name", Kind::text, OF_LISTENER(name), 64,
+                 "Its name in the log and in `pier status`, and the FileDescriptorName of a socket that "
+                 "systemd "
+                 "passes in its place. Empty: the protocol and the port."),
+            word("protocol", OF_LISTENER(protocol), protocol_words, "What is spoken there."),
+            text("address", Kind::text, OF_LISTENER(address), 64,
+                 "An IP address of this machine; * is every one, IPv6 and IPv4."),
+            count("port", OF_LISTENER(port), {0, 65535},
+                  "The TCP port: by default 110 for pop3, 995 for pop3s, 24 for lmtp. 0: any free one."),
+            text("path", Kind::path, OF_LISTENER(path), 107, "A Unix socket, in place of address and port."),
+            word("tls", OF_LISTENER(tls), tls_words,
+                 "starttls: the client asks for TLS; implicit: TLS from the first octet. auto: implicit for "
+                 "pop3s, "
+                 "starttls for pop3 if there is a certificate, none for lmtp."),
+            word("clear_login", OF_LISTENER(clear_login), clear_login_words,
+                 "From where a password is taken without TLS."),
+        }};
+}
+
+Section pop3_section() {
+    return {
+        .name = "pop3",
+        .help = "POP3 (RFC 1939).",
+        .fields = {
+            duration("login_timeout", AT(pop3.login_timeout), {1, hour},
+                     "How long a client may wait before it has logged in."),
+            duration(
+                "idle_timeout", AT(pop3.idle_timeout), {1, day},
+                "How long a client may be silent after login. RFC 1939 §3 demands at least ten minutes."),
+            flag("exclusive", AT(pop3.exclusive),
+                 "One session at a time for every account (RFC 1939's lock). Without it sessions do not "
+                 "disturb "
+                 "each other, and the lock can be set for single accounts."),
+            text("greeting", Kind::text, AT(pop3.greeting), 400, "What stands behind +OK in the greeting."),
+            octets("line_size_max", AT(pop3.limits.line_octets_max), {255, 64 * kib},
+                   "The longest command line, with its line end."),
+            octets("auth_line_size_max", AT(pop3.limits.auth_line_octets_max), {4 * kib, mib},
+                   "The longest line within AUTH."),
+            octets("output_size_max", AT(pop3.limits.output_octets_max), {kib, mib},
+                   "Replies that are gathered before they are written."),
+            count("bad_commands_max", AT(pop3.limits.bad_commands_max), {1, 10'000},
+                  "Wrong commands in a row, then the connection is closed."),
+            count("failed_logins_max", AT(pop3.limits.failed_logins_max), {1, 1000},
+                  "Failed logins, then the connection is closed."),
+        }};
+}
+
+Section lmtp_section() {
+    return {.name = "lmtp",
+            .help = "Mail in, from the mail server that takes it from the world (RFC 2033).",
+            .fields = {
+                duration("idle_timeout", AT(lmtp.idle_timeout), {1, day},
+                         "How long a client may be silent. RFC 5321 §4.5.3.2 asks for five minutes."),
+                word("over_quota", AT(lmtp.over_quota), over_quota_words,
+                     "The answer when an account is full: temporary lets the sender try again, permanent "
+                     "sends it back."),
+                octets("line_size_max", AT(lmtp.limits.line_octets_max), {512, 64 * kib},
+                       "The longest command line, with its line end."),
+                octets("text_line_size_max", AT(lmtp.limits.text_line_octets_max), {1000, gib},
+                       "The longest line of a message; longer ones are refused."),
+                count("recipients_max", AT(lmtp.limits.recipients_max), {100, 100'000},
+                      "Recipients of one message."),
+                count("bad_commands_max", AT(lmtp.limits.bad_commands_max), {1, 10'000},
+                      "Wrong commands, then the connection is closed."),
+                octets("output_size_max", AT(lmtp.limits.output_octets_max), {kib, mib},
+                       "Replies that are gathered before they are written."),
+            }};
+}
+
+Section auth_section() {
+    return {.name = "auth",
+            .help = "Password checks.",
+            .fields = {
+                count("threads", AT(auth.limits.threads), {1, 256},
+                      "Passwords checked at the same time; each check costs a core and about 20 MiB."),
+                count("waiting_max", AT(auth.limits.waiting_max), {1, 1'000'000},
+                      "Checks that may wait; more clients than that are told to come back."),
+            }};
+}
+
+Section admin_section() {
+    return {
+        .name = "admin",
+        .help = "Management of the running server.",
+        .fields = {
+            text("socket", Kind::path, AT(admin.socket), 107,
+                 "The Unix socket over which the pier commands reach the server. Who may write to it may do "
+                 "everything. Empty: none."),
+        }};
+}
+
+Section limits_section() {
+    return {.name = "limits",
+            .help = "What the server holds out.",
+            .fields = {
+                count("connections_max", AT(limits.connections_max), {1, 1'000'000},
+                      "Connections at the same time."),
+                count("connections_per_address_max", AT(limits.connections_per_address_max), {1, 1'000'000},
+                      "Connections at the same time from one address (IPv6: one /64). Loopback and Unix "
+                      "sockets are "
+                      "not counted."),
+            }};
+}
+
+#undef AT
+#undef OF_LISTENER
+
+std::uint16_t usual_port(Protocol protocol) {
+    switch (protocol) {
+        case Protocol::pop3:
+            return 110;
+        case Protocol::pop3s:
+            return 995;
+        case Protocol::lmtp:
+            return 24;
+    }
+    return 0;
+}
+
+TlsUse usual_tls(Protocol protocol, bool certificate) {
+    switch (protocol) {
+        case Protocol::pop3:
+            return certificate ? TlsUse::starttls : TlsUse::none;
+        case Protocol::pop3s:
+            return TlsUse::implicit;
+        case Protocol::lmtp:
+            return TlsUse::none;
+    }
+    return TlsUse::none;
+}
+
+}  // namespace
+
+void finish(Config& config) {
+    if (config.server.hostname.empty()) {
+        std::array<char, 256> name{};
+        if (gethostname(name.data(), name.size() - 1) == 0) config.server.hostname = name.data();
+        if (config.server.hostname.empty()) config.server.hostname = "localhost";
+    }
+    if (config.listeners.empty()) {
+        config.listeners.push_back({.protocol = Protocol::pop3, .port = usual_port(Protocol::pop3)});
+        if (config.tls.configured())
+            config.listeners.push_back({.protocol = Protocol::pop3s, .port = usual_port(Protocol::pop3s)});
+        config.listeners.push_back({.protocol = Protocol::lmtp, .path = "/run/pier/lmtp.sock"});
+    }
+    for (ListenerConfig& listener : config.listeners) {
+        if (listener.tls == TlsUse::automatic)
+            listener.tls = usual_tls(listener.protocol, config.tls.configured());
+        if (!listener.name.empty()) continue;
+        listener.name = listener.path.empty()
+                            ? fmt::format("{}-{}", to_string(listener.protocol), listener.port)
+                            : fmt::format("{}-socket", to_string(listener.protocol));
+    }
+    config.lmtp.limits.message_octets_max = config.store.message_octets_max;
+}
+
+const std::vector<Section>& sections() {
+    static const std::vector<Section> all{
+        server_section(), log_section(),  store_section(), tls_section(),   listener_section(),
+        pop3_section(),   lmtp_section(), auth_section(),  admin_section(), limits_section()};
+    return all;
+}
+
+std::string_view to_string(Protocol protocol) {
+    return protocol_words[static_cast<std::size_t>(protocol)];
+}
+
+std::string_view to_string(TlsUse use) {
+    return tls_words[static_cast<std::size_t>(use)];
+}
+
+}  // namespace pier::program

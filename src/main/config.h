@@ -1,0 +1,157 @@
+// The configuration: one struct per section of the file, each field with its default. What else is known of a
+// field (its key, unit, range and help sentence) stands once, in sections(); loading, `pier check`, the
+// sample file, the manual page and JSON are all made from that table.
+//
+//   Loaded loaded = load_config("/etc/pier/pier.toml");        (config_file.h)
+//   loaded.problems: all that is wrong, each with its place; loaded.config: the values, defaults where there
+//   are none
+//
+// A Config is a plain value: read it from any thread, change it only before it is shared.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "auth/authenticator.h"
+#include "base/log.h"
+#include "pop3/session.h"
+#include "smtp/session.h"
+
+namespace pier::program {
+
+using std::chrono::seconds;
+
+struct ServerConfig {
+    std::string hostname;  // finish() fills in the machine's name
+    std::string data_folder = "/var/lib/pier";
+    std::string user = "pier";  // who to become when started as root; empty: stay root
+    std::uint64_t threads = 0;  // 0: one per core
+    seconds shutdown_grace{30};
+};
+
+struct LogConfig {
+    log::Level level = log::Level::info;
+    log::Format format = log::Format::logfmt;
+    std::string file;  // empty: standard error
+    std::uint64_t recent_lines_max = 1000;
+};
+
+struct StoreConfig {
+    std::uint64_t message_octets_max = 64ull << 20;
+    std::uint64_t segment_octets_max = 256ull << 20;
+    std::uint64_t spool_memory_octets = 1ull << 20;
+    seconds purge_after{7 * 24 * 3600};
+    bool cleaner = true;
+};
+
+enum class TlsVersion { v1_2, v1_3 };
+
+struct TlsConfig {
+    std::string certificate;  // PEM, the whole chain; empty: no TLS
+    std::string key;          // PEM; empty: it is in the certificate's file
+    TlsVersion version_min = TlsVersion::v1_2;
+    seconds handshake_timeout{10};
+    bool configured() const { return !certificate.empty(); }
+    const std::string& key_file() const { return key.empty() ? certificate : key; }
+};
+
+enum class Protocol { pop3, pop3s, lmtp };
+enum class TlsUse { automatic, none, starttls, implicit };
+enum class ClearLogin { never, loopback, always };
+
+struct ListenerConfig {
+    std::string
+        name{};  // in logs, and the systemd socket's FileDescriptorName; finish() makes one: "pop3-110"
+    Protocol protocol = Protocol::pop3;
+    std::string address = "*";       // an IP address; "*": every one of this machine, IPv6 and IPv4
+    std::uint16_t port = 110;        // 0: any free one, for tests
+    std::string path{};              // a Unix socket in place of address and port
+    TlsUse tls = TlsUse::automatic;  // never automatic after finish()
+    ClearLogin clear_login = ClearLogin::loopback;
+};
+
+struct Pop3Config {
+    pop3::Limits limits;
+    seconds login_timeout{60};
+    seconds idle_timeout{600};  // RFC 1939 §3 demands at least ten minutes
+    bool exclusive = false;     // RFC 1939's lock for every account, not only for those that have it set
+    std::string greeting = "Pier POP3 server ready";
+};
+
+enum class OverQuota { temporary, permanent };
+
+struct LmtpConfig {
+    smtp::Limits limits;  // finish() copies StoreConfig::message_octets_max into it
+    seconds idle_timeout{300};
+    OverQuota over_quota = OverQuota::temporary;
+};
+
+struct AuthConfig {
+    auth::AuthLimits limits;
+};
+
+struct AdminConfig {
+    std::string socket = "/run/pier/pier.sock";  // empty: no management
+};
+
+struct LimitsConfig {
+    std::uint64_t connections_max = 10'000;
+    std::uint64_t connections_per_address_max = 100;  // loopback and Unix sockets are not counted
+};
+
+struct Config {
+    ServerConfig server;
+    LogConfig log;
+    StoreConfig store;
+    TlsConfig tls;
+    std::vector<ListenerConfig> listeners;
+    Pop3Config pop3;
+    LmtpConfig lmtp;
+    AuthConfig auth;
+    AdminConfig admin;
+    LimitsConfig limits;
+};
+
+// Puts in what depends on other values: the host's name, the usual listeners if there are none, their names
+// and use of TLS, copies of limits that two parts need. load_config() has done it; a Config made by hand
+// needs it.
+void finish(Config& config);
+
+// ---- the description of every field ----
+
+enum class Kind { text, path, flag, count, octets, duration, word };
+
+// A field's value whatever its type: octets as they are, durations in seconds, a word as the file has it.
+using Value = std::variant<bool, std::uint64_t, std::string>;
+
+struct Field {
+    std::string_view key;
+    Kind kind{};
+    std::string_view help;           // one or two sentences
+    std::uint64_t min = 0, max = 0;  // of count, octets and duration; of text and path: octets of its length
+    std::vector<std::string_view> words{};  // of word
+    // `index` chooses the listener; it is not looked at for the other sections.
+    std::function<Value(const Config&, std::size_t index)> get{};
+    // The value is of this kind and in its range.
+    std::function<void(Config&, std::size_t index, const Value&)> set{};
+};
+
+struct Section {
+    std::string_view name;
+    std::string_view help;
+    bool repeated = false;    // [[listener]]
+    bool reloadable = false;  // `pier reload` takes changes up; the others need a restart
+    std::vector<Field> fields{};
+};
+
+const std::vector<Section>& sections();
+
+std::string_view to_string(Protocol protocol);
+std::string_view to_string(TlsUse use);
+
+}  // namespace pier::program
