@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/time.h"
+#include "base/utf8.h"
 
 namespace pier::log {
 namespace {
@@ -56,28 +57,6 @@ int journald_priority(Level level) {
         case Level::error: return 3;
     }
     return 3;
-}
-
-// Length of the valid UTF-8 character at the start of `text`, or 0 (RFC 3629 §4).
-std::size_t utf8_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const auto continues = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xC0) == 0x80; };
-    const unsigned char first = byte(0);
-    if (first < 0x80) return 1;
-    if (first >= 0xC2 && first <= 0xDF) return continues(1) ? 2 : 0;
-    if (first >= 0xE0 && first <= 0xEF) {
-        if (!continues(1) || !continues(2)) return 0;
-        if (first == 0xE0 && byte(1) < 0xA0) return 0;
-        if (first == 0xED && byte(1) > 0x9F) return 0;
-        return 3;
-    }
-    if (first >= 0xF0 && first <= 0xF4) {
-        if (!continues(1) || !continues(2) || !continues(3)) return 0;
-        if (first == 0xF0 && byte(1) < 0x90) return 0;
-        if (first == 0xF4 && byte(1) > 0x8F) return 0;
-        return 4;
-    }
-    return 0;
 }
 
 // Escapes for both formats: what JSON demands, and C1 controls and invalid bytes as \u00XX (a terminal obeys C1 too).

@@ -1,0 +1,49 @@
+// Listening sockets: bound by us, or handed over by systemd (socket activation). Each event loop accepts from
+// its own socket of the same address (SO_REUSEPORT), so connections spread over the cores without a lock.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "net/endpoint.h"
+#include "net/event_loop.h"
+#include "net/task.h"
+
+namespace pier::net {
+
+// The sockets of one listener, one per loop. Closes them; a Unix socket's file is removed too.
+class ListenSockets {
+  public:
+    ListenSockets() = default;
+    ListenSockets(ListenSockets&& other) noexcept { *this = std::move(other); }
+    ListenSockets& operator=(ListenSockets&& other) noexcept;
+    ~ListenSockets();
+
+    // Binds and listens, `loops` times. The failure says what to do about it (who may hold the port,
+    // privileges). A Unix socket's file that nobody listens on any more is replaced; its mode is `unix_mode`.
+    static Result<ListenSockets> bind(const Endpoint& where, std::size_t loops, unsigned unix_mode = 0660);
+    // Takes over a listening socket; every loop waits on a duplicate of it.
+    static Result<ListenSockets> adopt(int fd, std::size_t loops);
+
+    const std::vector<int>& fds() const { return fds_; }
+    const Endpoint& local() const { return local_; }  // with the port that the kernel chose, if 0 was asked
+
+  private:
+    Result<void> bind_tcp(std::size_t loops);
+    Result<void> bind_unix(std::size_t loops, unsigned mode);
+    std::vector<int> fds_;
+    Endpoint local_;
+    bool owns_path_ = false;
+};
+
+// A new client: the socket (non-blocking, no-delay), now the callee's, and who it is.
+using OnAccept = std::function<void(EventLoop& loop, int fd, const Endpoint& peer)>;
+
+// Accepts on `loop` until the socket is shut down. When file descriptors run out it waits a little and says
+// so once.
+Task<void> accept_all(EventLoop& loop, int listen_fd, OnAccept on_accept, std::string name);
+
+}  // namespace pier::net

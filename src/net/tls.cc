@@ -1,0 +1,131 @@
+#include "net/tls.h"
+
+#include <cstring>
+
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
+namespace pier::net {
+namespace {
+
+// Mozilla's "intermediate" list for TLS 1.2; TLS 1.3's own are all good.
+constexpr const char* ciphers_tls12 =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+
+int alpn_index() {
+    static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+    return index;
+}
+
+// RFC 7301 §3.2: a client that names protocols and not ours gets no_application_protocol (attack:
+// cross-protocol).
+int select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_length, const unsigned char* offered,
+                unsigned int offered_length, void*) {
+    const auto* ours = static_cast<const char*>(SSL_get_ex_data(ssl, alpn_index()));
+    if (ours == nullptr) return SSL_TLSEXT_ERR_NOACK;
+    const std::size_t length = std::strlen(ours);
+    for (unsigned int i = 0; i + 1 <= offered_length; i += 1u + offered[i]) {
+        const unsigned int name_length = offered[i];
+        if (i + 1 + name_length > offered_length) break;
+        if (name_length == length && std::memcmp(offered + i + 1, ours, length) == 0) {
+            *out = offered + i + 1;
+            *out_length = static_cast<unsigned char>(name_length);
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+}  // namespace
+
+struct Tls::Context {
+    SSL_CTX* ctx = SSL_CTX_new(TLS_server_method());
+    Context() = default;
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
+    ~Context() { SSL_CTX_free(ctx); }
+};
+
+std::string tls_error_text() {
+    std::string text;
+    while (const unsigned long code = ERR_get_error()) {
+        const char* reason = ERR_reason_error_string(code);
+        if (text.empty()) text = reason != nullptr ? reason : fmt::format("error {:#x}", code);
+    }
+    return text.empty() ? "no reason given" : text;
+}
+
+Result<std::unique_ptr<Tls>> Tls::load(const TlsFiles& files) {
+    std::unique_ptr<Tls> tls(new Tls(files));
+    if (auto loaded = tls->reload(); !loaded) return loaded.error();
+    return tls;
+}
+
+Result<void> Tls::reload() {
+    ERR_clear_error();
+    auto next = std::make_shared<Context>();
+    SSL_CTX* ctx = next->ctx;
+    if (ctx == nullptr) return Error{ErrorKind::io, "cannot set TLS up: " + tls_error_text()};
+    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                 SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(
+        ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_cipher_list(ctx, ciphers_tls12);
+    SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384");
+    // Resumption by stateless tickets only: a server-side cache would grow with every client.
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    static constexpr unsigned char session_context[] = "pier";
+    SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
+    SSL_CTX_set_alpn_select_cb(ctx, select_alpn, nullptr);
+
+    if (SSL_CTX_use_certificate_chain_file(ctx, files_.certificate.c_str()) != 1)
+        return Error{ErrorKind::invalid,
+                     fmt::format("cannot use the certificate {}: {}. It must be PEM, the server's "
+                                 "certificate first.",
+                                 files_.certificate, tls_error_text())};
+    if (SSL_CTX_use_PrivateKey_file(ctx, files_.key.c_str(), SSL_FILETYPE_PEM) != 1)
+        return Error{ErrorKind::invalid,
+                     fmt::format("cannot use the key {}: {}. It must be PEM, without a passphrase, "
+                                 "readable, and belong to {}.",
+                                 files_.key, tls_error_text(), files_.certificate)};
+    if (SSL_CTX_check_private_key(ctx) != 1)
+        return Error{ErrorKind::invalid, fmt::format("the key {} does not belong to the certificate {}",
+                                                     files_.key, files_.certificate)};
+    const X509* certificate = SSL_CTX_get0_certificate(ctx);
+    if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
+        return Error{ErrorKind::invalid,
+                     fmt::format("the certificate {} has expired; put a new one there", files_.certificate)};
+    std::lock_guard lock(mutex_);
+    context_ = std::move(next);
+    return {};
+}
+
+SSL* Tls::new_connection(int fd, const char* alpn) const {
+    std::shared_ptr<Context> context;
+    {
+        std::lock_guard lock(mutex_);
+        context = context_;
+    }
+    SSL* ssl = SSL_new(context->ctx);  // holds the context by its own count
+    if (ssl == nullptr) return nullptr;
+    SSL_set_ex_data(ssl, alpn_index(), const_cast<char*>(alpn));
+    if (SSL_set_fd(ssl, fd) != 1) {
+        SSL_free(ssl);
+        return nullptr;
+    }
+    SSL_set_accept_state(ssl);
+    return ssl;
+}
+
+int Tls::days_left() const {
+    std::lock_guard lock(mutex_);
+    int days = 0, seconds = 0;
+    ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(SSL_CTX_get0_certificate(context_->ctx)));
+    return days;
+}
+
+}  // namespace pier::net
