@@ -27,7 +27,6 @@ struct Error {
     std::string text;   // for a person: the cause, and the next step where there is one
 
     Error() = default;  // Boost's result asks for it
-    Error() = default;     // what result::error() of a success gives
     Error(ErrorKind k, std::string t) : kind(k), text(std::move(t)) {}
 };
 
