@@ -1,0 +1,193 @@
+#include "wire/sasl.h"
+
+#include <array>
+#include <cassert>
+
+#include "base/utf8.h"
+#include "wire/ascii.h"
+#include "wire/base64.h"
+#include "wire/sasl_limits.h"
+#include "wire/scram.h"
+
+namespace pier::wire {
+
+namespace {
+
+constexpr std::array<std::string_view, 4> mechanisms{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"};
+
+SaslFailed malformed() {
+    return {"malformed response"};
+}
+
+// Empty if the pair may be checked. The password is octets, whatever they mean:
+// liberal: older clients send Latin-1 passwords, and imported hashes were made of those octets.
+std::string refusal(std::string_view user, std::string_view password) {
+    if (user.empty()) return "the user name is empty";
+    if (user.size() > sasl_user_octets_max) return "the user name is too long";
+    if (!is_utf8(user) || user.find('\0') != std::string_view::npos)
+        return "the user name has invalid characters";
+    if (password.empty()) return "the password is empty";
+    if (password.size() > sasl_password_octets_max) return "the password is too long";
+    if (password.find('\0') != std::string_view::npos) return "the password has invalid characters";
+    return {};
+}
+
+SaslStep checked(std::string_view authzid, std::string_view user, std::string_view password) {
+    if (std::string text = refusal(user, password); !text.empty()) return SaslFailed{std::move(text)};
+    return SaslCheckPassword{std::string(authzid), std::string(user), std::string(password)};
+}
+
+// RFC 4616 §2: [authzid] NUL authcid NUL passwd
+class Plain final : public SaslExchange {
+  public:
+    SaslStep start(std::optional<std::string_view> initial) override {
+        if (!initial) return SaslChallenge{};
+        return on_response(*initial);
+    }
+
+    SaslStep on_response(std::string_view response) override {
+        if (done_) return malformed();
+        done_ = true;
+        const std::size_t first = response.find('\0');
+        if (first == std::string_view::npos) return malformed();
+        const std::size_t second = response.find('\0', first + 1);
+        if (second == std::string_view::npos) return malformed();
+        const std::string_view authzid = response.substr(0, first);
+        if (authzid.size() > sasl_user_octets_max || !is_utf8(authzid)) return malformed();
+        return checked(authzid, response.substr(first + 1, second - first - 1), response.substr(second + 1));
+    }
+
+  private:
+    bool done_ = false;
+};
+
+// draft-murchison-sasl-login: two prompts, whose texts some clients compare with these.
+class Login final : public SaslExchange {
+  public:
+    SaslStep start(std::optional<std::string_view> initial) override {
+        // liberal: the draft has no initial response, but clients send the user name as one.
+        if (!initial || initial->empty()) return SaslChallenge{"Username:"};
+        return on_response(*initial);
+    }
+
+    SaslStep on_response(std::string_view response) override {
+        switch (wants_) {
+            case Wants::user:
+                // Refused here and not after the password, so that no more than the limit is held.
+                if (std::string text = refusal(response, "-"); !text.empty()) {
+                    wants_ = Wants::nothing;
+                    return SaslFailed{std::move(text)};
+                }
+                user_ = response;
+                wants_ = Wants::password;
+                return SaslChallenge{"Password:"};
+            case Wants::password:
+                wants_ = Wants::nothing;
+                return checked({}, user_, response);
+            case Wants::nothing:
+                break;
+        }
+        return malformed();
+    }
+
+  private:
+    enum class Wants { user, password, nothing } wants_ = Wants::user;
+    std::string user_;
+};
+
+// RFC 5802 §5, without channel binding.
+class Scram final : public SaslExchange {
+  public:
+    explicit Scram(ScramHash hash) : hash_(hash) {}
+
+    SaslStep start(std::optional<std::string_view> initial) override {
+        if (!initial) return SaslChallenge{};
+        return on_response(*initial);
+    }
+
+    SaslStep on_response(std::string_view response) override {
+        switch (wants_) {
+            case Wants::first:
+                return on_first(response);
+            case Wants::final:
+                return on_final(response);
+            case Wants::end:
+                wants_ = Wants::nothing;
+                // The client answers the server's signature with an empty response (RFC 4422 §5).
+                if (!response.empty()) return malformed();
+                return SaslProven{std::move(first_.authzid), std::move(first_.user)};
+            case Wants::keys:
+            case Wants::nothing:
+                break;
+        }
+        wants_ = Wants::nothing;
+        return malformed();
+    }
+
+    SaslStep on_keys(const ScramKeys& keys, std::string_view nonce) override {
+        assert(wants_ == Wants::keys && "keys that nobody asked for would restart a finished exchange");
+        keys_ = keys;
+        nonce_ = first_.nonce + std::string(nonce);
+        server_first_ =
+            "r=" + nonce_ + ",s=" + base64_encode(keys.salt) + ",i=" + std::to_string(keys.iterations);
+        wants_ = Wants::final;
+        return SaslChallenge{server_first_};
+    }
+
+  private:
+    enum class Wants { first, keys, final, end, nothing };
+
+    SaslStep on_first(std::string_view response) {
+        wants_ = Wants::nothing;
+        auto first = parse_scram_client_first(response);
+        if (!first) return SaslFailed{first.error().text};
+        first_ = std::move(*first);
+        wants_ = Wants::keys;
+        return SaslNeedKeys{hash_, first_.user};
+    }
+
+    SaslStep on_final(std::string_view response) {
+        wants_ = Wants::nothing;
+        const auto final = parse_scram_client_final(response);
+        if (!final) return SaslFailed{final.error().text};
+        if (final->channel_binding != first_.gs2_header) return SaslFailed{"SCRAM: channel binding differs"};
+        // Attack: an exchange recorded earlier and sent again carries another nonce.
+        if (final->nonce != nonce_) return SaslFailed{"SCRAM: nonce differs"};
+        const std::string auth_message = first_.bare + "," + server_first_ + "," + final->without_proof;
+        if (!scram_proof_holds(hash_, keys_, auth_message, final->proof))
+            return SaslFailed{"Authentication failed"};
+        wants_ = Wants::end;
+        return SaslChallenge{scram_server_final(hash_, keys_, auth_message)};
+    }
+
+    ScramHash hash_;
+    Wants wants_ = Wants::first;
+    ScramClientFirst first_;
+    ScramKeys keys_;
+    std::string nonce_, server_first_;
+};
+
+}  // namespace
+
+SaslStep SaslExchange::on_keys(const ScramKeys&, std::string_view) {
+    assert(false && "only SCRAM asks for keys");
+    return malformed();
+}
+
+std::unique_ptr<SaslExchange> SaslExchange::begin(std::string_view mechanism) {
+    if (ascii_equal(mechanism, "SCRAM-SHA-256")) return std::make_unique<Scram>(ScramHash::sha256);
+    if (ascii_equal(mechanism, "SCRAM-SHA-1")) return std::make_unique<Scram>(ScramHash::sha1);
+    if (ascii_equal(mechanism, "PLAIN")) return std::make_unique<Plain>();
+    if (ascii_equal(mechanism, "LOGIN")) return std::make_unique<Login>();
+    return nullptr;
+}
+
+std::span<const std::string_view> sasl_mechanisms() {
+    return mechanisms;
+}
+
+bool sasl_sends_password(std::string_view mechanism) {
+    return ascii_equal(mechanism, "PLAIN") || ascii_equal(mechanism, "LOGIN");
+}
+
+}  // namespace pier::wire
