@@ -22,7 +22,6 @@ constexpr std::array tls_words{"auto"sv, "none"sv, "starttls"sv, "implicit"sv};
 constexpr std::array clear_login_words{"never"sv, "loopback"sv, "always"sv};
 constexpr std::array level_words{"debug"sv, "info"sv, "warning"sv, "error"sv};
 constexpr std::array format_words{"logfmt"sv, "json"sv};
-constexpr std::array version_words{"1.2"sv, "1.3"sv};
 constexpr std::array over_quota_words{"temporary"sv, "permanent"sv};
 
 struct Range {
@@ -167,8 +166,6 @@ Section tls_section() {
                      "A PEM file: the certificate, then those that lead from it to its authority."),
                 text("key", Kind::path, AT(tls.key), path_octets_max,
                      "A PEM file with the private key. Empty: it is in the certificate's file."),
-                word("version_min", AT(tls.version_min), version_words,
-                     "The oldest version of TLS that is spoken."),
                 duration("handshake_timeout", AT(tls.handshake_timeout), {1, 5 * minute},
                          "How long a client may take for the handshake."),
             }};
@@ -290,18 +287,6 @@ Section limits_section() {
 #undef AT
 #undef OF_LISTENER
 
-std::uint16_t usual_port(Protocol protocol) {
-    switch (protocol) {
-        case Protocol::pop3:
-            return 110;
-        case Protocol::pop3s:
-            return 995;
-        case Protocol::lmtp:
-            return 24;
-    }
-    return 0;
-}
-
 TlsUse usual_tls(Protocol protocol, bool certificate) {
     switch (protocol) {
         case Protocol::pop3:
@@ -315,6 +300,18 @@ TlsUse usual_tls(Protocol protocol, bool certificate) {
 }
 
 }  // namespace
+
+std::uint16_t usual_port(Protocol protocol) {
+    switch (protocol) {
+        case Protocol::pop3:
+            return 110;
+        case Protocol::pop3s:
+            return 995;
+        case Protocol::lmtp:
+            return 24;
+    }
+    return 0;
+}
 
 void finish(Config& config) {
     if (config.server.hostname.empty()) {

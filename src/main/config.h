@@ -49,12 +49,9 @@ struct StoreConfig {
     bool cleaner = true;
 };
 
-enum class TlsVersion { v1_2, v1_3 };
-
 struct TlsConfig {
     std::string certificate;  // PEM, the whole chain; empty: no TLS
     std::string key;          // PEM; empty: it is in the certificate's file
-    TlsVersion version_min = TlsVersion::v1_2;
     seconds handshake_timeout{10};
     bool configured() const { return !certificate.empty(); }
     const std::string& key_file() const { return key.empty() ? certificate : key; }
@@ -150,6 +147,9 @@ struct Section {
 };
 
 const std::vector<Section>& sections();
+
+// The protocol's registered port (RFC 1939 §3, RFC 8314 §7; 24, as is common, for LMTP).
+std::uint16_t usual_port(Protocol protocol);
 
 std::string_view to_string(Protocol protocol);
 std::string_view to_string(TlsUse use);

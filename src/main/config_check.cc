@@ -1,0 +1,159 @@
+#include "main/config_check.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "net/tls.h"
+
+namespace pier::program {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int certificate_days_min = 14;
+
+// Who the server will be once it runs.
+struct Identity {
+    uid_t uid = 0;
+    gid_t gid = 0;
+    std::string name;
+};
+
+std::optional<Identity> server_identity(Loaded& loaded) {
+    const std::string& user = loaded.config.server.user;
+    if (geteuid() != 0 || user.empty()) return Identity{geteuid(), getegid(), user};
+    const passwd* entry = getpwnam(user.c_str());
+    if (entry) return Identity{entry->pw_uid, entry->pw_gid, user};
+    loaded.add(Severity::error, loaded.place("server", "user"),
+               fmt::format("there is no user \"{0}\"; make one with \"useradd --system {0}\", or write "
+                           "server.user = \"\" to "
+                           "stay root",
+                           user));
+    return std::nullopt;
+}
+
+// Whether that identity may enter and write the folder. Groups other than the first are not looked at.
+bool may_write_folder(const fs::path& folder, const Identity& who) {
+    if (who.uid == geteuid()) return access(folder.c_str(), W_OK | X_OK) == 0;
+    struct stat status {};
+    if (stat(folder.c_str(), &status) != 0) return false;
+    if (who.uid == 0) return true;
+    const mode_t shift = status.st_uid == who.uid ? 6 : status.st_gid == who.gid ? 3 : 0;
+    return ((status.st_mode >> shift) & 3) == 3;
+}
+
+// `what` is the key's name, for the message. Root makes missing folders before it gives its rights up.
+void check_folder(Loaded& loaded, const Place& place, std::string_view what, const fs::path& folder,
+                  const Identity& who) {
+    std::error_code error;
+    if (fs::exists(folder, error)) {
+        if (!fs::is_directory(folder, error)) {
+            loaded.add(Severity::error, place,
+                       fmt::format("{} {} is not a folder; name another", what, folder.string()));
+        } else if (!may_write_folder(folder, who)) {
+            loaded.add(Severity::error, place,
+                       fmt::format("{} {} can't be written by {}; give it to that user with chown", what,
+                                   folder.string(), who.name.empty() ? "this user" : "user " + who.name));
+        }
+        return;
+    }
+    fs::path above = folder.parent_path();
+    while (!above.empty() && !fs::exists(above, error))
+        above = above.parent_path();
+    const Identity maker{geteuid(), getegid(), {}};
+    if (!may_write_folder(above, maker))
+        loaded.add(
+            Severity::error, place,
+            fmt::format(
+                "{} {} does not exist, and can't be made in {} by this user; make it, and give it to {}",
+                what, folder.string(), above.string(), who.name.empty() ? "this user" : "user " + who.name));
+}
+
+bool can_open(Loaded& loaded, std::string_view key, const std::string& file) {
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+        return true;
+    }
+    loaded.add(
+        Severity::error, loaded.place("tls", key),
+        fmt::format("can't read {}: {}; check the path and who may read it", file, std::strerror(errno)));
+    return false;
+}
+
+void check_certificate(Loaded& loaded) {
+    const TlsConfig& tls = loaded.config.tls;
+    if (!tls.configured()) return;
+    bool readable = can_open(loaded, "certificate", tls.certificate);
+    if (!tls.key.empty()) readable = can_open(loaded, "key", tls.key) && readable;
+    if (!readable) return;
+    struct stat status {};
+    if (stat(tls.key_file().c_str(), &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0)
+        loaded.add(Severity::warning, loaded.place("tls", "key"),
+                   fmt::format("everybody on this machine can read the private key {0}; run \"chmod o= {0}\"",
+                               tls.key_file()));
+    const auto files = net::Tls::load({tls.certificate, tls.key_file()});
+    if (!files) {
+        loaded.add(Severity::error, loaded.place("tls", "certificate"), files.error().text);
+        return;
+    }
+    if (const int days = (*files)->days_left(); days < certificate_days_min)
+        loaded.add(Severity::warning, loaded.place("tls", "certificate"),
+                   fmt::format("the certificate {} ends in {} days; renew it, then run \"pier reload\"",
+                               tls.certificate, days));
+}
+
+int unprivileged_port_min() {
+    int port = 1024;
+    std::ifstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") >> port;
+    return port;
+}
+
+void check_listeners(Loaded& loaded, const Identity& who) {
+    const int port_min = unprivileged_port_min();
+    for (std::size_t index = 0; index < loaded.config.listeners.size(); ++index) {
+        const ListenerConfig& listener = loaded.config.listeners[index];
+        if (!listener.path.empty()) {
+            check_folder(loaded, loaded.listener_place(index, "path"), "the folder of listener.path",
+                         fs::path(listener.path).parent_path(), who);
+        } else if (listener.port != 0 && listener.port < port_min && geteuid() != 0) {
+            loaded.add(
+                Severity::warning, loaded.listener_place(index, "port"),
+                fmt::format(
+                    "port {} of listener \"{}\" is open to root alone; start as root, let systemd pass the "
+                    "socket, or choose a port from {} on",
+                    listener.port, listener.name, port_min));
+        }
+    }
+}
+
+}  // namespace
+
+void check_machine(Loaded& loaded) {
+    check_certificate(loaded);
+    const auto who = server_identity(loaded);
+    if (!who) return;
+    const Config& config = loaded.config;
+    if (!config.server.data_folder.empty())
+        check_folder(loaded, loaded.place("server", "data_folder"), "server.data_folder",
+                     config.server.data_folder, *who);
+    if (!config.log.file.empty())
+        check_folder(loaded, loaded.place("log", "file"), "the folder of log.file",
+                     fs::path(config.log.file).parent_path(), *who);
+    if (!config.admin.socket.empty())
+        check_folder(loaded, loaded.place("admin", "socket"), "the folder of admin.socket",
+                     fs::path(config.admin.socket).parent_path(), *who);
+    check_listeners(loaded, *who);
+}
+
+}  // namespace pier::program

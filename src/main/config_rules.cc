@@ -1,0 +1,146 @@
+#include "main/config_rules.h"
+
+#include <boost/asio/ip/address.hpp>
+#include <fmt/format.h>
+
+namespace pier::program {
+namespace {
+
+constexpr seconds rfc1939_idle_min{600};  // RFC 1939 §3
+
+bool is_loopback(const std::string& address) {
+    boost::system::error_code error;
+    const auto parsed = boost::asio::ip::make_address(address, error);
+    return !error && parsed.is_loopback();
+}
+
+void check_address(Loaded& loaded, std::size_t index) {
+    const ListenerConfig& listener = loaded.config.listeners[index];
+    const auto given = [&](std::string_view key) {
+        return loaded.places.contains(fmt::format("listener[{}].{}", index, key));
+    };
+    if (!listener.path.empty()) {
+        for (const std::string_view key : {"address", "port"}) {
+            if (given(key))
+                loaded.add(Severity::error, loaded.listener_place(index, key),
+                           fmt::format("listener.{} has no meaning beside listener.path (a Unix socket); "
+                                       "take one of them out",
+                                       key));
+        }
+        return;
+    }
+    boost::system::error_code error;
+    boost::asio::ip::make_address(listener.address, error);
+    if (error && listener.address != "*")
+        loaded.add(
+            Severity::error, loaded.listener_place(index, "address"),
+            fmt::format("listener.address is \"{}\", which is not an IP address; write one of this machine's "
+                        "addresses, or \"*\" for all of them",
+                        listener.address));
+}
+
+void check_tls(Loaded& loaded, std::size_t index) {
+    const ListenerConfig& listener = loaded.config.listeners[index];
+    const auto error = [&](std::string text) {
+        loaded.add(Severity::error, loaded.listener_place(index, "tls"), std::move(text));
+    };
+    if (listener.protocol == Protocol::pop3s && listener.tls != TlsUse::implicit)
+        error(fmt::format(
+            "pop3s is POP3 with TLS from the first octet, so listener.tls can't be \"{}\"; take the key out, "
+            "or write protocol = \"pop3\"",
+            to_string(listener.tls)));
+    if (listener.protocol == Protocol::lmtp && listener.tls == TlsUse::starttls)
+        error("LMTP has no STARTTLS here; write tls = \"implicit\", or use a Unix socket");
+    if (listener.tls != TlsUse::none && !loaded.config.tls.configured())
+        error(fmt::format("listener \"{}\" needs a certificate; name it with certificate in [tls]",
+                          listener.name));
+}
+
+void check_exposure(Loaded& loaded, std::size_t index) {
+    const ListenerConfig& listener = loaded.config.listeners[index];
+    if (!listener.path.empty() || is_loopback(listener.address)) return;
+    if (listener.protocol == Protocol::lmtp) {
+        loaded.add(
+            Severity::warning, loaded.listener_place(index, "address"),
+            fmt::format(
+                "listener \"{}\" takes mail from everybody who reaches {}:{}; listen on 127.0.0.1 or a Unix "
+                "socket unless a firewall guards it",
+                listener.name, listener.address, listener.port));
+        return;
+    }
+    if (listener.clear_login == ClearLogin::always && listener.tls != TlsUse::implicit)
+        loaded.add(
+            Severity::warning, loaded.listener_place(index, "clear_login"),
+            fmt::format(
+                "listener \"{}\" takes passwords in the clear from the network, where others can read them; "
+                "write clear_login = \"loopback\"",
+                listener.name));
+    if (listener.clear_login != ClearLogin::always && listener.tls == TlsUse::none)
+        loaded.add(
+            Severity::warning, loaded.listener_place(index, "tls"),
+            fmt::format(
+                "nobody can log in on listener \"{}\" from the network: it has no TLS; name a certificate in "
+                "[tls], or listen on 127.0.0.1 only",
+                listener.name));
+}
+
+bool overlap(const ListenerConfig& a, const ListenerConfig& b) {
+    if (a.path.empty() != b.path.empty()) return false;
+    if (!a.path.empty()) return a.path == b.path;
+    if (a.port != b.port || a.port == 0) return false;
+    return a.address == b.address || a.address == "*" || b.address == "*";
+}
+
+void check_pairs(Loaded& loaded, std::size_t index) {
+    const auto& listeners = loaded.config.listeners;
+    const ListenerConfig& listener = listeners[index];
+    if (!listener.path.empty() && listener.path == loaded.config.admin.socket)
+        loaded.add(
+            Severity::error, loaded.listener_place(index, "path"),
+            fmt::format("{} is the management socket too ([admin] socket); give the listener another path",
+                        listener.path));
+    for (std::size_t other = 0; other < index; ++other) {
+        if (overlap(listeners[other], listener)) {
+            loaded.add(
+                Severity::error, loaded.listener_place(index, listener.path.empty() ? "port" : "path"),
+                fmt::format(
+                    "listener \"{}\" listens where listener \"{}\" ({}) does already; change one of them or "
+                    "take it out",
+                    listener.name, listeners[other].name, loaded.listener_place(other, "").text()));
+        } else if (listeners[other].name == listener.name) {
+            loaded.add(
+                Severity::error, loaded.listener_place(index, "name"),
+                fmt::format("two listeners have the name \"{}\"; give each its own name", listener.name));
+        }
+    }
+}
+
+}  // namespace
+
+void check_rules(Loaded& loaded) {
+    for (std::size_t index = 0; index < loaded.config.listeners.size(); ++index) {
+        check_address(loaded, index);
+        check_tls(loaded, index);
+        check_exposure(loaded, index);
+        check_pairs(loaded, index);
+    }
+    const Config& config = loaded.config;
+    if (config.server.data_folder.empty())
+        loaded.add(
+            Severity::error, loaded.place("server", "data_folder"),
+            "server.data_folder is empty; name the folder that is to hold the mail, or take the key out");
+    if (config.pop3.idle_timeout < rfc1939_idle_min)
+        loaded.add(Severity::warning, loaded.place("pop3", "idle_timeout"),
+                   fmt::format("pop3.idle_timeout is {}s, but RFC 1939 §3 promises clients at least ten "
+                               "minutes; write \"10m\"",
+                               config.pop3.idle_timeout.count()));
+    if (config.store.segment_octets_max < config.store.message_octets_max)
+        loaded.add(Severity::warning, loaded.place("store", "segment_size_max"),
+                   "store.segment_size_max is less than store.message_size_max: a large message gets a file "
+                   "of its own");
+    if (!config.tls.key.empty() && config.tls.certificate.empty())
+        loaded.add(Severity::error, loaded.place("tls", "key"),
+                   "tls.key has no meaning without tls.certificate; name both");
+}
+
+}  // namespace pier::program
