@@ -1,0 +1,49 @@
+# A thin front to cmake and the scripts; `make help` says what there is.
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 600
+SOAK_SECONDS ?= 3600
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build run test soak fuzz format deb install-deps clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+build: ## the program, optimised: build/release/pier
+	@packaging/install-deps.sh build
+	packaging/build.sh release -DPIER_TESTS=OFF pier
+
+run: ## builds Pier and serves the sample mail on 127.0.0.1: POP3 1110, POP3S 1995, LMTP 1024
+	@packaging/install-deps.sh build run demo
+	packaging/build.sh release -DPIER_TESTS=OFF pier
+	exec packaging/demo/run-demo
+
+test: ## every test there is, in one ctest run (about 20 minutes on two cores)
+	@packaging/install-deps.sh build run demo test unpack
+	exec tests/run-all.sh
+
+soak: ## thousands of kills under load, for SOAK_SECONDS (3600)
+	@packaging/install-deps.sh build run demo test
+	packaging/build.sh release -DPIER_TESTS=OFF pier
+	exec python3 tests/crash/crash.py --pier build/release/pier --seconds $(SOAK_SECONDS)
+
+fuzz: ## each fuzzer for FUZZ_SECONDS (600); new inputs stay in build/fuzz-corpus
+	@packaging/install-deps.sh build test
+	exec tests/fuzz.sh $(FUZZ_SECONDS)
+
+format: ## brings all code into the project's form
+	@packaging/install-deps.sh test
+	git ls-files -z -- 'src/*.h' 'src/*.cc' 'tests/*.h' 'tests/*.cc' 'fuzz/*.cc' 'bench/*.h' 'bench/*.cc' | xargs -0 clang-format-14 -i
+
+deb: ## a Debian package: build/pier_VERSION_ARCH.deb
+	@packaging/install-deps.sh build run deb
+	packaging/build.sh release -DPIER_TESTS=OFF pier
+	packaging/make-deb.sh
+
+install-deps: ## installs what building and running need (packaging/deps.txt)
+	@packaging/install-deps.sh build run demo
+
+clean: ## removes build/ and demo/
+	rm -rf build demo

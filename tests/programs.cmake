@@ -1,0 +1,53 @@
+# Tests that run the built program or look at the source tree; labels: tidy, packaging, clients, crash.
+# tests/run-all.sh runs them once, with the optimised build; a sanitizer build leaves them out.
+
+# What tests/run-all.sh builds: every unit test (asan), and those of the folders that have threads (tsan).
+get_property(all_targets DIRECTORY PROPERTY BUILDSYSTEM_TARGETS)
+set(unit_tests ${all_targets})
+list(FILTER unit_tests INCLUDE REGEX "^test_")
+list(REMOVE_ITEM unit_tests test_support)
+set(threaded_tests ${unit_tests})
+list(FILTER threaded_tests INCLUDE REGEX "^test_(base|net|store|auth|delivery|serve)$")
+add_custom_target(unit_tests DEPENDS ${unit_tests})
+add_custom_target(threaded_tests DEPENDS ${threaded_tests})
+
+if(PIER_SANITIZE)
+    return()
+endif()
+find_program(PYTHON3 NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
+
+# pier_program_test(name LABEL label SECONDS time-limit COMMAND ...): one test; RESOURCE_LOCK keeps heavy ones apart.
+function(pier_program_test name)
+    cmake_parse_arguments(arg "" "LABEL;SECONDS;LOCK" "COMMAND" ${ARGN})
+    add_test(NAME ${name} COMMAND ${arg_COMMAND})
+    set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_SECONDS})
+    if(arg_LOCK)
+        set_tests_properties(${name} PROPERTIES RESOURCE_LOCK ${arg_LOCK})
+    endif()
+endfunction()
+
+foreach(check floors headers names words packages format sizes)
+    pier_program_test(tidy_${check} LABEL tidy SECONDS 900
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/tidy/tidy.py --source ${CMAKE_SOURCE_DIR} --build ${CMAKE_BINARY_DIR} ${check})
+endforeach()
+pier_program_test(tidy_itself LABEL tidy SECONDS 60
+    COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/tidy/tidy_test.py)
+
+if(TARGET pier)
+    foreach(client curl poplib net_pop3 fetchmail mpop getmail)
+        pier_program_test(client_${client} LABEL clients SECONDS 600
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/clients.py --pier $<TARGET_FILE:pier> ${client})
+    endforeach()
+    foreach(sender postfix exim)
+        pier_program_test(sender_${sender} LABEL clients SECONDS 300
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/senders.py --pier $<TARGET_FILE:pier>
+                --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked ${sender})
+    endforeach()
+    pier_program_test(crash_kills LABEL crash SECONDS 900
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/crash/crash.py --pier $<TARGET_FILE:pier> --kills 200)
+    foreach(part units demo manual)
+        pier_program_test(packaging_${part} LABEL packaging SECONDS 300
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/packaging/packaging.py --source ${CMAKE_SOURCE_DIR}
+                --pier $<TARGET_FILE:pier> ${part})
+    endforeach()
+endif()
