@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
 
@@ -37,29 +38,41 @@ std::shared_ptr<const State> snapshot() {
     return state();
 }
 
+std::mutex recent_mutex;
+std::deque<std::string> recent;
+
 std::atomic<Level> level_floor{Level::info};
 
 std::string_view level_name(Level level) {
     switch (level) {
-        case Level::debug: return "debug";
-        case Level::info: return "info";
-        case Level::warning: return "warning";
-        case Level::error: return "error";
+        case Level::debug:
+            return "debug";
+        case Level::info:
+            return "info";
+        case Level::warning:
+            return "warning";
+        case Level::error:
+            return "error";
     }
     return "error";
 }
 
 int journald_priority(Level level) {
     switch (level) {
-        case Level::debug: return 7;
-        case Level::info: return 6;
-        case Level::warning: return 4;
-        case Level::error: return 3;
+        case Level::debug:
+            return 7;
+        case Level::info:
+            return 6;
+        case Level::warning:
+            return 4;
+        case Level::error:
+            return 3;
     }
     return 3;
 }
 
-// Escapes for both formats: what JSON demands, and C1 controls and invalid bytes as \u00XX (a terminal obeys C1 too).
+// Escapes for both formats: what JSON demands, and C1 controls and invalid bytes as \u00XX (a terminal obeys
+// C1 too).
 void append_escaped(std::string& out, std::string_view text) {
     while (!text.empty()) {
         const unsigned char c = static_cast<unsigned char>(text[0]);
@@ -100,7 +113,8 @@ void append_quoted(std::string& out, std::string_view text) {
 
 }  // namespace
 
-std::string format_line(Format format, Level level, std::string_view name, Fields fields, std::string_view time) {
+std::string format_line(Format format, Level level, std::string_view name, Fields fields,
+                        std::string_view time) {
     const bool json = format == Format::json;
     std::string line = json ? "{" : "";
     bool first = true;
@@ -162,6 +176,15 @@ bool configure(const Options& options) {
     return true;
 }
 
+Options options() {
+    return snapshot()->options;
+}
+
+std::vector<std::string> recent_lines() {
+    std::lock_guard lock(recent_mutex);
+    return {recent.begin(), recent.end()};
+}
+
 bool enabled(Level level) {
     return level >= level_floor.load(std::memory_order_relaxed);
 }
@@ -170,9 +193,17 @@ void event(Level level, std::string_view name, Fields fields) {
     if (!enabled(level)) return;
     const auto current = snapshot();
     const Options& options = current->options;
+    const std::string text =
+        format_line(options.format, level, name, fields, options.timestamps ? to_rfc3339(system_now()) : "");
+    if (options.recent_lines_max > 0) {
+        std::lock_guard lock(recent_mutex);
+        recent.push_back(text);
+        while (recent.size() > options.recent_lines_max)
+            recent.pop_front();
+    }
     std::string line;
     if (options.journald) line = fmt::format("<{}>", journald_priority(level));
-    line += format_line(options.format, level, name, fields, options.timestamps ? to_rfc3339(system_now()) : "");
+    line += text;
     current->sink->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
 }
 

@@ -21,7 +21,8 @@ std::string random_text(std::size_t count) {
     static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     std::string text(count, '\0');
     random_bytes({reinterpret_cast<unsigned char*>(text.data()), text.size()});
-    for (char& c : text) c = alphabet[static_cast<unsigned char>(c) & 63];
+    for (char& c : text)
+        c = alphabet[static_cast<unsigned char>(c) & 63];
     return text;
 }
 

@@ -10,15 +10,24 @@ namespace pier {
 
 std::string_view to_string(ErrorKind kind) {
     switch (kind) {
-        case ErrorKind::invalid: return "invalid";
-        case ErrorKind::not_found: return "not_found";
-        case ErrorKind::exists: return "exists";
-        case ErrorKind::over_quota: return "over_quota";
-        case ErrorKind::no_space: return "no_space";
-        case ErrorKind::busy: return "busy";
-        case ErrorKind::io: return "io";
-        case ErrorKind::corrupt: return "corrupt";
-        case ErrorKind::stopped: return "stopped";
+        case ErrorKind::invalid:
+            return "invalid";
+        case ErrorKind::not_found:
+            return "not_found";
+        case ErrorKind::exists:
+            return "exists";
+        case ErrorKind::over_quota:
+            return "over_quota";
+        case ErrorKind::no_space:
+            return "no_space";
+        case ErrorKind::busy:
+            return "busy";
+        case ErrorKind::io:
+            return "io";
+        case ErrorKind::corrupt:
+            return "corrupt";
+        case ErrorKind::stopped:
+            return "stopped";
     }
     return "unknown";
 }
@@ -33,7 +42,8 @@ Error errno_error(int error_number, std::string_view doing) {
 }
 
 void throw_exception_from_error(const Error& error, const boost::source_location& where) {
-    throw std::logic_error(fmt::format("unchecked failure at {}:{}: {}", where.file_name(), where.line(), error.text));
+    throw std::logic_error(
+        fmt::format("unchecked failure at {}:{}: {}", where.file_name(), where.line(), error.text));
 }
 
 }  // namespace pier

@@ -1,5 +1,6 @@
-// Results: what a function that may fail returns. A failure of disk, network or input is a value; an exception is our own bug.
-// Result<T> is boost::system::result: `if (!r) return r.error();`, `*r`, `r->member`.
+// Results: what a function that may fail returns. A failure of disk, network or input is a value; an
+// exception is our own bug. Result<T> is boost::system::result: `if (!r) return r.error();`, `*r`,
+// `r->member`.
 #pragma once
 
 #include <string>
@@ -11,20 +12,20 @@
 namespace pier {
 
 enum class ErrorKind {
-    invalid,        // the caller's input is wrong
+    invalid,  // the caller's input is wrong
     not_found,
     exists,
-    over_quota,     // the account's quota does not allow it
-    no_space,       // ENOSPC, EDQUOT: goes away when space is made
-    busy,           // a limit or a lock; goes away by itself
-    io,             // the disk or the network failed
-    corrupt,        // stored bytes do not match their checksum
-    stopped,        // the service is stopping or has failed for good
+    over_quota,  // the account's quota does not allow it
+    no_space,    // ENOSPC, EDQUOT: goes away when space is made
+    busy,        // a limit or a lock; goes away by itself
+    io,          // the disk or the network failed
+    corrupt,     // stored bytes do not match their checksum
+    stopped,     // the service is stopping or has failed for good
 };
 
 struct Error {
     ErrorKind kind{};
-    std::string text;   // for a person: the cause, and the next step where there is one
+    std::string text;  // for a person: the cause, and the next step where there is one
 
     Error() = default;  // Boost's result asks for it
     Error(ErrorKind k, std::string t) : kind(k), text(std::move(t)) {}

@@ -23,8 +23,8 @@ Time system_now() {
 
 std::string to_rfc3339(Time time) {
     const std::tm p = utc(time);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", p.tm_year + 1900, p.tm_mon + 1, p.tm_mday, p.tm_hour,
-                       p.tm_min, p.tm_sec);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", p.tm_year + 1900, p.tm_mon + 1, p.tm_mday,
+                       p.tm_hour, p.tm_min, p.tm_sec);
 }
 
 std::string to_rfc5322(Time time) {

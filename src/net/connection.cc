@@ -54,6 +54,7 @@ Task<Result<void>> Connection::wait(Direction direction) {
         const bool interrupted =
             woken_ == Woken::deadline || (woken_ == Woken::shutdown && direction == Direction::in);
         if (interrupted) co_return woken_error();
+        if (idle_timeout_.count() != 0) set_deadline(idle_timeout_);
         boost::system::error_code error;
         co_await socket_.async_wait(
             direction == Direction::in ? Descriptor::wait_read : Descriptor::wait_write,
@@ -104,10 +105,11 @@ Task<Result<std::string_view>> Connection::read() {
     }
 }
 
-Task<Result<void>> Connection::write(std::string_view octets) {
+Task<Result<void>> Connection::write(std::string_view octets, More more) {
+    const int flags = MSG_NOSIGNAL | (more == More::follows ? MSG_MORE : 0);
     while (!octets.empty()) {
         if (ssl_ == nullptr) {
-            const ssize_t n = ::send(socket_.native_handle(), octets.data(), octets.size(), MSG_NOSIGNAL);
+            const ssize_t n = ::send(socket_.native_handle(), octets.data(), octets.size(), flags);
             if (n >= 0) {
                 octets_out_ += static_cast<std::uint64_t>(n);
                 octets.remove_prefix(static_cast<std::size_t>(n));
@@ -175,6 +177,7 @@ Task<void> Connection::close(Unread unread) {
     const bool pending = ::recv(socket_.native_handle(), &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
     if (woken_ != Woken::deadline && (pending || unread == Unread::likely)) {
         ::shutdown(socket_.native_handle(), SHUT_WR);
+        idle_timeout_ = {};
         set_deadline(linger_time);
         woken_ = Woken::no;
         std::uint64_t thrown_away = 0;

@@ -38,7 +38,9 @@ class Connection {
 
     // All of it, or a failure. `octets` must live until then. A peer that takes nothing until the deadline
     // fails it.
-    Task<Result<void>> write(std::string_view octets);
+    // More::follows keeps a short piece back until the next write, so that both leave in one packet.
+    enum class More { none, follows };
+    Task<Result<void>> write(std::string_view octets, More more = More::none);
 
     // Part of a file, by sendfile(2). Only without TLS.
     Task<Result<void>> send_file(int fd, std::uint64_t offset, std::uint64_t octets);
@@ -59,7 +61,9 @@ class Connection {
     const Endpoint& local() const { return local_; }
     EventLoop& loop() { return loop_; }
 
-    // Every wait ends with `busy` at the deadline (looked at once a second).
+    // Every wait ends with `busy` at the deadline (looked at once a second). With an idle timeout each wait
+    // sets a deadline of its own; without one the deadline that was set stays.
+    void set_idle_timeout(std::chrono::seconds timeout) { idle_timeout_ = timeout; }
     void set_deadline(std::chrono::seconds from_now);
     SteadyTime deadline() const { return deadline_; }
 
@@ -86,6 +90,7 @@ class Connection {
     SSL* ssl_ = nullptr;
     Endpoint peer_, local_;
     SteadyTime deadline_ = SteadyTime::max();
+    std::chrono::seconds idle_timeout_{0};
     std::uint64_t octets_in_ = 0, octets_out_ = 0;
     Woken woken_ = Woken::no;
     bool worth_finishing_ = false;

@@ -60,11 +60,12 @@ class EventLoop {
     void remove(Connection& connection);
     void sweep();
 
-    boost::asio::io_context io_{1};
-    boost::asio::steady_timer sweeper_{io_};
     std::vector<char> read_buffer_;
     std::vector<std::unique_ptr<std::vector<char>>> free_blocks_;
     std::vector<Connection*> connections_;  // each knows its place
+    // Behind what coroutines use: it destroys those that are still waiting when it ends.
+    boost::asio::io_context io_{1};
+    boost::asio::steady_timer sweeper_{io_};
 };
 
 }  // namespace pier::net

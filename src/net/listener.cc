@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstring>
 
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -22,6 +24,7 @@ namespace {
 
 constexpr int backlog = 4096;
 constexpr std::chrono::milliseconds accept_pause{100};
+constexpr int accepts_in_a_row_max = 64;
 
 union SocketAddress {
     sockaddr any;
@@ -200,54 +203,67 @@ Result<ListenSockets> ListenSockets::adopt(int fd, std::size_t loops) {
     return sockets;
 }
 
-Task<void> accept_all(EventLoop& loop, int listen_fd, OnAccept on_accept, std::string name) {
-    // The ListenSockets own the descriptor; this one is ours to close.
-    boost::asio::posix::basic_stream_descriptor<Executor> socket(loop.io(),
-                                                                 ::fcntl(listen_fd, F_DUPFD_CLOEXEC, 0));
-    boost::asio::basic_waitable_timer<std::chrono::steady_clock,
-                                      boost::asio::wait_traits<std::chrono::steady_clock>, Executor>
-        pause(loop.io());
-    bool said = false;
-    while (true) {
+Acceptor::Acceptor(EventLoop& loop, int listen_fd, OnAccept on_accept, std::string name)
+    : loop_(loop),
+      socket_(loop.io(), ::fcntl(listen_fd, F_DUPFD_CLOEXEC, 0)),
+      on_accept_(std::move(on_accept)),
+      name_(std::move(name)) {}
+
+void Acceptor::start() {
+    boost::asio::co_spawn(
+        loop_.io(), [self = shared_from_this()]() -> Task<void> { co_await self->run(); },
+        boost::asio::detached);
+}
+
+void Acceptor::stop() {
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+}
+
+Task<void> Acceptor::run() {
+    using Steady = std::chrono::steady_clock;
+    boost::asio::basic_waitable_timer<Steady, boost::asio::wait_traits<Steady>, Executor> pause(loop_.io());
+    while (socket_.is_open()) {
         boost::system::error_code error;
-        co_await socket.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                                   boost::asio::redirect_error(use_task, error));
+        co_await socket_.async_wait(boost::asio::posix::descriptor_base::wait_read,
+                                    boost::asio::redirect_error(use_task, error));
         if (error) co_return;
-        while (true) {
-            SocketAddress address;
-            socklen_t length = sizeof address;
-            const int fd =
-                ::accept4(socket.native_handle(), &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            if (fd >= 0) {
-                said = false;
-                if (address.any.sa_family != AF_UNIX) {
-                    const int on = 1;
-                    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-                }
-                on_accept(loop, fd, from_sockaddr(address, length));
-                continue;
-            }
-            if (errno == EAGAIN || errno == EWOULDBLOCK) break;
-            if (errno == EINVAL) co_return;  // shut down
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                if (!said)
-                    log::error("accept.exhausted",
-                               {{"listener", name},
-                                {"reason", std::strerror(errno)},
-                                {"hint", "raise LimitNOFILE or lower limits.connections_max"}});
-                said = true;
-                pause.expires_after(accept_pause);
-                co_await pause.async_wait(boost::asio::redirect_error(use_task, error));
-                if (error) co_return;
-                continue;
-            }
-            // ECONNABORTED, EPROTO and the like concern one client (accept(2)); the next may be fine.
-            if (errno != EINTR && errno != ECONNABORTED) {
-                log::warning("accept.failed", {{"listener", name}, {"reason", std::strerror(errno)}});
-                break;
-            }
-        }
+        if (accept_queued()) continue;
+        pause.expires_after(accept_pause);
+        co_await pause.async_wait(boost::asio::redirect_error(use_task, error));
     }
+}
+
+bool Acceptor::accept_queued() {
+    // Not without end: connections that exist want their turn too.
+    for (int i = 0; i < accepts_in_a_row_max; ++i) {
+        SocketAddress address;
+        socklen_t length = sizeof address;
+        const int fd =
+            ::accept4(socket_.native_handle(), &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            said_exhausted_ = false;
+            if (address.any.sa_family != AF_UNIX) {
+                const int on = 1;
+                ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            }
+            on_accept_(loop_, fd, from_sockaddr(address, length));
+            continue;
+        }
+        const int error_number = errno;
+        if (error_number == EAGAIN || error_number == EWOULDBLOCK) return true;
+        if (error_number == EINTR || error_number == ECONNABORTED)
+            continue;  // accept(2): concerns that client alone
+        if (!said_exhausted_) {
+            log::error("accept.failed",
+                       {{"listener", name_},
+                        {"reason", std::strerror(error_number)},
+                        {"hint", "out of descriptors: raise LimitNOFILE or lower limits.connections_max"}});
+        }
+        said_exhausted_ = true;
+        return false;
+    }
+    return true;
 }
 
 }  // namespace pier::net

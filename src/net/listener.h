@@ -4,8 +4,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 
 #include "base/result.h"
 #include "net/endpoint.h"
@@ -42,8 +45,23 @@ class ListenSockets {
 // A new client: the socket (non-blocking, no-delay), now the callee's, and who it is.
 using OnAccept = std::function<void(EventLoop& loop, int fd, const Endpoint& peer)>;
 
-// Accepts on `loop` until the socket is shut down. When file descriptors run out it waits a little and says
-// so once.
-Task<void> accept_all(EventLoop& loop, int listen_fd, OnAccept on_accept, std::string name);
+// Accepts on one loop, from start() to stop(), both on the loop's thread (or before it runs). When file
+// descriptors run out it waits a little and says so once.
+class Acceptor : public std::enable_shared_from_this<Acceptor> {
+  public:
+    // Waits on a duplicate of `listen_fd`. `name` is the listener's, for the log.
+    Acceptor(EventLoop& loop, int listen_fd, OnAccept on_accept, std::string name);
+    void start();
+    void stop();  // what the kernel has queued stays there, for others who hold the socket
+
+  private:
+    Task<void> run();
+    bool accept_queued();  // false: out of descriptors or memory, pause
+    EventLoop& loop_;
+    boost::asio::posix::basic_stream_descriptor<Executor> socket_;
+    OnAccept on_accept_;
+    std::string name_;
+    bool said_exhausted_ = false;
+};
 
 }  // namespace pier::net

@@ -1,0 +1,275 @@
+#include "serve/pop3_driver.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "serve/mail_sender.h"
+
+namespace pier::serve {
+namespace {
+
+using net::Connection;
+using net::Task;
+using Why = pop3::LoginRefused::Why;
+
+constexpr int actions_in_a_row_max = 64;  // then others on the loop have their turn
+
+class SnapshotMaildrop : public pop3::Maildrop {
+  public:
+    explicit SnapshotMaildrop(std::shared_ptr<const store::Snapshot> snapshot)
+        : snapshot_(std::move(snapshot)) {}
+    std::size_t messages() const override { return snapshot_->entries().size(); }
+    std::uint64_t octets() const override { return snapshot_->octets(); }
+    std::uint64_t octets(std::size_t index) const override { return snapshot_->entries()[index].octets; }
+    std::string uidl(std::size_t index) const override { return snapshot_->uidl(index); }
+
+  private:
+    std::shared_ptr<const store::Snapshot> snapshot_;
+};
+
+pop3::Facts facts_of(const Connection& connection, const Pop3Service& service, const Pop3Listener& listener) {
+    pop3::Facts facts;
+    facts.tls_active = connection.tls();
+    facts.tls_available = listener.tls == TlsUse::starttls && service.tls != nullptr;
+    facts.clear_login_allowed =
+        listener.clear_login == ClearLogin::always ||
+        (listener.clear_login == ClearLogin::loopback && connection.peer().is_loopback());
+    facts.greeting = service.settings.greeting;
+    facts.implementation = service.settings.implementation;
+    return facts;
+}
+
+class Driver {
+  public:
+    Driver(Connection& connection, Pop3Service& service, const Pop3Listener& listener)
+        : connection_(connection),
+          service_(service),
+          listener_(listener),
+          session_(service.settings.limits, facts_of(connection, service, listener)),
+          began_(std::chrono::steady_clock::now()) {}
+
+    Task<void> run() {
+        connection_.set_deadline(service_.settings.login_timeout);
+        for (int in_a_row = 0;; ++in_a_row) {
+            pop3::Action action = session_.next();
+            if (std::holds_alternative<pop3::Close>(action)) break;
+            if (std::holds_alternative<pop3::NeedInput>(action)) in_a_row = 0;
+            if (in_a_row >= actions_in_a_row_max) {
+                in_a_row = 0;
+                co_await net::yield();
+            }
+            if (!co_await perform(action)) break;
+        }
+        lease_.reset();
+        log_end();
+        co_await connection_.close(end_ == "quit" ? Connection::Unread::unlikely
+                                                  : Connection::Unread::likely);
+    }
+
+  private:
+    // False: the connection is of no more use, or TLS failed.
+    Task<bool> perform(pop3::Action& action) {
+        if (std::holds_alternative<pop3::NeedInput>(action)) {
+            co_await read();
+        } else if (auto* write = std::get_if<pop3::Write>(&action)) {
+            if (auto r = co_await connection_.write(write->text); !r) co_return lost(r.error());
+        } else if (std::holds_alternative<pop3::StartTls>(action)) {
+            co_return co_await start_tls();
+        } else if (auto* keys = std::get_if<pop3::NeedKeys>(&action)) {
+            session_.on_keys(service_.authenticator.scram_keys(keys->user, keys->hash), random_text(24));
+        } else if (auto* login = std::get_if<pop3::Login>(&action)) {
+            session_.on_login(co_await log_in(*login));
+        } else if (auto* mail = std::get_if<pop3::SendMail>(&action)) {
+            session_.on_mail_sent(co_await send(*mail));
+        } else if (auto* remove = std::get_if<pop3::Remove>(&action)) {
+            session_.on_removed(co_await this->remove(*remove));
+        }
+        co_return true;
+    }
+
+    bool lost(const Error& error) {
+        end_ = error.kind == ErrorKind::busy ? "timeout" : "lost";
+        session_.on_eof();
+        return false;
+    }
+
+    Task<void> read() {
+        auto octets = co_await connection_.read();
+        if (!octets && octets.error().kind == ErrorKind::stopped) {
+            end_ = "shutdown";
+            session_.on_shutdown();
+        } else if (!octets) {
+            lost(octets.error());
+        } else if (octets->empty()) {
+            end_ = "closed";
+            session_.on_eof();
+        } else {
+            end_ = "quit";
+            session_.on_bytes(*octets);
+        }
+    }
+
+    Task<bool> start_tls() {
+        connection_.set_deadline(service_.settings.tls_handshake_timeout);
+        auto done = co_await connection_.start_tls(*service_.tls, "pop3");
+        if (!done) {
+            log::info("tls.failed", {{"listener", listener_.name},
+                                     {"peer", connection_.peer().text()},
+                                     {"reason", done.error().text}});
+            end_ = "tls";
+            co_return false;
+        }
+        connection_.set_deadline(service_.settings.login_timeout);
+        session_.on_tls();
+        co_return true;
+    }
+
+    Task<pop3::LoginReport> log_in(const pop3::Login& login) {
+        auth::Verdict verdict = co_await check(login);
+        if (auto* refused = std::get_if<auth::Refused>(&verdict)) {
+            ++service_.failed_logins;
+            log::warning("pop3.login.failed", {{"user", login.user},
+                                               {"peer", connection_.peer().text()},
+                                               {"listener", listener_.name},
+                                               {"reason", refused->text}});
+            const Why why = refused->why == auth::Refused::Why::credentials ? Why::credentials
+                            : refused->why == auth::Refused::Why::disabled  ? Why::permanent
+                                                                            : Why::temporary;
+            co_return pop3::LoginRefused{why, refused->text};
+        }
+        co_return co_await open(std::get<auth::AccountPtr>(verdict));
+    }
+
+    Task<auth::Verdict> check(const pop3::Login& login) {
+        if (!login.password) co_return service_.authenticator.proven(login.authzid, login.user);
+        co_return co_await net::completion<auth::Verdict>([&](auto done) {
+            service_.authenticator.check_password(login.authzid, login.user, *login.password,
+                                                  std::move(done));
+        });
+    }
+
+    Task<pop3::LoginReport> open(auth::AccountPtr account) {
+        if (account->exclusive || service_.settings.exclusive) {
+            Leases::Holder holder;
+            lease_ =
+                service_.leases.acquire(account->id, connection_.peer().text(), service_.clock(), holder);
+            if (!lease_)
+                co_return pop3::LoginRefused{Why::in_use, fmt::format("Maildrop is in use by {} since {}",
+                                                                      holder.peer, to_rfc3339(holder.since))};
+        }
+        auto snapshot =
+            co_await net::on_pool(service_.disk_pool, [&] { return service_.store.open(account->inbox); });
+        if (!snapshot) {
+            lease_.reset();
+            log::error("pop3.open.failed", {{"user", account->name}, {"reason", snapshot.error().text}});
+            co_return pop3::LoginRefused{Why::temporary,
+                                         "The maildrop cannot be opened now; try again later"};
+        }
+        account_ = std::move(account);
+        snapshot_ = *snapshot;
+        ++service_.logins;
+        connection_.set_idle_timeout(service_.settings.idle_timeout);
+        connection_.set_worth_finishing(true);
+        log::info("pop3.login", {{"user", account_->name},
+                                 {"peer", connection_.peer().text()},
+                                 {"listener", listener_.name},
+                                 {"tls", connection_.tls_text()},
+                                 {"messages", snapshot_->entries().size()},
+                                 {"octets", snapshot_->octets()}});
+        co_return std::make_shared<SnapshotMaildrop>(snapshot_);
+    }
+
+    Task<pop3::MailReport> send(const pop3::SendMail& mail) {
+        auto body = snapshot_->body(mail.index);
+        SendOutcome outcome{SendOutcome::What::refused, {}};
+        if (body) {
+            outcome =
+                co_await send_mail(connection_, service_.disk_pool, **body, mail.body_lines, mail.reply);
+        } else {
+            outcome.error = body.error();
+        }
+        if (outcome.what == SendOutcome::What::sent) {
+            ++service_.retrieved;
+            co_return pop3::MailSent{};
+        }
+        if (outcome.error.kind != ErrorKind::busy && outcome.what == SendOutcome::What::refused)
+            log::error("pop3.message.unreadable", {{"user", account_->name},
+                                                   {"guid", snapshot_->entries()[mail.index].guid.hex()},
+                                                   {"reason", outcome.error.text},
+                                                   {"hint", "pier store verify shows what is damaged"}});
+        if (outcome.what == SendOutcome::What::broken) {
+            end_ = outcome.error.kind == ErrorKind::busy ? "timeout" : "lost";
+            co_return pop3::MailBroken{};
+        }
+        const bool damaged = outcome.error.kind == ErrorKind::corrupt;
+        co_return pop3::MailRefused{!damaged, damaged ? "This message is damaged on the server's disk"
+                                                      : "This message cannot be read now; try again later"};
+    }
+
+    // How many could not be removed.
+    Task<std::size_t> remove(const pop3::Remove& remove) {
+        std::vector<store::Uid> uids;
+        uids.reserve(remove.indexes.size());
+        for (const std::size_t index : remove.indexes)
+            uids.push_back(snapshot_->entries()[index].uid);
+        const std::size_t count = uids.size();
+        auto removed = co_await net::completion<Result<std::uint64_t>>([&](auto done) {
+            service_.store.expunge(snapshot_->mailbox(), std::move(uids), std::move(done));
+        });
+        if (!removed) {
+            log::error("pop3.remove.failed",
+                       {{"user", account_->name}, {"messages", count}, {"reason", removed.error().text}});
+            co_return count;
+        }
+        service_.removed += *removed;
+        // What another session removed first is gone as well: that is what the client asked for.
+        co_return 0;
+    }
+
+    void log_end() {
+        const auto& counts = session_.counts();
+        const auto ms =
+            std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began_);
+        log::info("pop3.end", {{"user", account_ ? std::string_view(account_->name) : std::string_view("-")},
+                               {"peer", connection_.peer().text()},
+                               {"listener", listener_.name},
+                               {"end", end_},
+                               {"commands", counts.commands},
+                               {"retrieved", counts.retrieved},
+                               {"removed", counts.removed},
+                               {"octets_out", connection_.octets_out()},
+                               {"ms", static_cast<std::int64_t>(ms.count())}});
+    }
+
+    Connection& connection_;
+    Pop3Service& service_;
+    const Pop3Listener& listener_;
+    pop3::Session session_;
+    std::chrono::steady_clock::time_point began_;
+    std::unique_ptr<Leases::Lease> lease_;
+    auth::AccountPtr account_;
+    std::shared_ptr<const store::Snapshot> snapshot_;
+    std::string_view end_ = "quit";
+};
+
+}  // namespace
+
+Task<void> serve_pop3(Connection& connection, Pop3Service& service, const Pop3Listener& listener) {
+    if (listener.tls == TlsUse::implicit) {
+        connection.set_deadline(service.settings.tls_handshake_timeout);
+        auto done = co_await connection.start_tls(*service.tls, "pop3");
+        if (!done) {
+            log::info("tls.failed", {{"listener", listener.name},
+                                     {"peer", connection.peer().text()},
+                                     {"reason", done.error().text}});
+            co_return;
+        }
+    }
+    Driver driver(connection, service, listener);
+    co_await driver.run();
+}
+
+}  // namespace pier::serve

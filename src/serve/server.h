@@ -1,0 +1,81 @@
+// The server: event loops, one thread each, and the listeners on them. A protocol is a function that serves
+// one connection; the server counts connections, refuses those over the limits, and stops in order:
+//   no new connections; sessions with nothing to finish end; the others get shutdown_grace; then all end.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "net/connection.h"
+#include "net/listener.h"
+
+namespace pier::serve {
+
+// Serves one connection to its end. The connection lives until the coroutine is over.
+using Protocol = std::function<net::Task<void>(net::Connection& connection)>;
+
+struct ListenerOptions {
+    std::string name;  // in logs
+    Protocol protocol;
+    std::string busy_text;  // what a client over the limits is told before the connection ends: "-ERR …\r\n";
+                            // may be empty
+};
+
+struct ServerLimits {
+    std::size_t connections_max = 10'000;
+    std::size_t connections_per_address_max =
+        100;  // by net::network_of; loopback and Unix sockets are not counted
+};
+
+class Server {
+  public:
+    Server(std::size_t threads, const ServerLimits& limits);
+    ~Server();  // as stop(0)
+
+    std::size_t threads() const { return loops_.size(); }
+
+    // Before start(). The sockets are one per thread.
+    void listen(net::ListenSockets sockets, ListenerOptions options);
+    void start();
+
+    // Ends everything, as above; returns when all threads have ended. `hurry` may become true meanwhile: then
+    // no grace.
+    void stop(
+        std::chrono::seconds grace, const std::function<bool()>& hurry = [] { return false; });
+
+    std::size_t connections() const { return connections_; }
+    std::uint64_t accepted() const { return accepted_; }
+    std::uint64_t refused() const { return refused_; }
+    std::vector<std::pair<std::string, net::Endpoint>> listeners() const;  // name, address
+
+  private:
+    struct Listener {
+        ListenerOptions options;
+        net::ListenSockets sockets;
+        std::vector<std::shared_ptr<net::Acceptor>> acceptors;
+    };
+
+    void take(const Listener& listener, net::EventLoop& loop, int fd, const net::Endpoint& peer);
+    bool admit(const net::Endpoint& peer);
+    void leave(const net::Endpoint& peer);
+    void wake_all(net::Connection::Woken why, bool also_worth_finishing);
+    bool wait_until_empty(std::chrono::milliseconds limit, const std::function<bool()>& hurry) const;
+
+    const ServerLimits limits_;
+    std::vector<std::unique_ptr<net::EventLoop>> loops_;
+    std::vector<std::thread> threads_;
+    std::vector<std::unique_ptr<Listener>> listeners_;
+    std::atomic<std::size_t> connections_ = 0;
+    std::atomic<std::uint64_t> accepted_ = 0, refused_ = 0;
+    std::mutex per_address_mutex_;
+    std::unordered_map<std::string, std::size_t> per_address_;
+};
+
+}  // namespace pier::serve
