@@ -1,0 +1,20 @@
+// A self-signed certificate for tests, made anew in a temporary folder.
+#pragma once
+
+#include <string>
+
+namespace pier::test {
+
+struct CertificateFiles {
+    std::string folder, certificate, key;
+    CertificateFiles() = default;
+    CertificateFiles(const CertificateFiles&) = delete;
+    CertificateFiles& operator=(const CertificateFiles&) = delete;
+    ~CertificateFiles();  // removes them
+};
+
+// Writes a P-256 certificate for "localhost", good from an hour ago to `days` from now (negative: it has
+// ended).
+void make_certificate(CertificateFiles& files, int days);
+
+}  // namespace pier::test
