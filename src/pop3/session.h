@@ -56,7 +56,7 @@ struct Login { std::string authzid, user; std::optional<std::string> password; }
 struct SendMail {                                           // on_mail_sent
     std::size_t index = 0;
     std::optional<std::uint64_t> body_lines;                // TOP: the header, the empty line, that many lines of the body
-    std::string reply;                                      // the driver writes this line first, then the stuffed message and ".\r\n"
+    std::string reply;                                      // the driver writes this line (it has its CRLF) first, then the stuffed message and ".\r\n"
 };
 struct Remove { std::vector<std::size_t> indexes; };        // after QUIT: on_removed
 struct Close {};                                            // the session is over
@@ -86,7 +86,7 @@ class Session {
     Action next();
 
     void on_bytes(std::string_view octets);     // copied as far as needed
-    void on_eof();                              // the peer closed, or timed out: nothing is removed
+    void on_eof();                              // the peer closed, timed out or a write failed; at any time: nothing is removed
     void on_shutdown();                         // the server stops: says so, nothing is removed
     void on_tls();
     void on_keys(const wire::ScramKeys& keys, std::string_view nonce);

@@ -1,0 +1,176 @@
+#include "pop3/conversation.h"
+
+#include <cassert>
+#include <utility>
+
+namespace pier::pop3 {
+
+namespace {
+
+// The first line of a response with its CRLF (RFC 2449 §4).
+constexpr std::size_t reply_octets_max = 512;
+
+// Replies are lines of printable ASCII. Attack: a CR LF in a text from outside (a greeting, an account's
+// note) would be read as the next reply.
+void append_line(std::string& out, std::string_view prefix, std::string_view text) {
+    const std::size_t room = reply_octets_max - 2 - prefix.size();
+    out.append(prefix);
+    for (const char c : text.substr(0, room))
+        out.push_back(c >= ' ' && c <= '~' ? c : '?');
+    out.append("\r\n");
+}
+
+}  // namespace
+
+Conversation::Conversation(const Limits& limits, Facts facts) : limits_(limits), facts_(std::move(facts)) {
+    ok(facts_.greeting);
+    facts_.greeting = {};
+    facts_.greeting.shrink_to_fit();
+}
+
+Action Conversation::next() {
+    assert((awaiting_ == Awaiting::nothing || awaiting_ == Awaiting::input) &&
+           "an action asked for before the last one was reported on");
+    awaiting_ = Awaiting::nothing;
+    for (;;) {
+        if (!out_.empty() && out_.size() + reply_octets_max > limits_.output_octets_max) return write();
+        if (listing_) {
+            continue_listing();
+        } else if (pending_) {
+            // What was answered before comes first: under STLS, and in front of a message.
+            const bool after_replies =
+                std::holds_alternative<StartTls>(*pending_) || std::holds_alternative<SendMail>(*pending_);
+            if (after_replies && !out_.empty()) return write();
+            return take_pending();
+        } else if (closing_) {
+            if (!out_.empty()) return write();
+            return Close{};
+        } else if (!run_next_line()) {
+            if (shutdown_) {
+                error("SYS/TEMP", "the server is shutting down; nothing was deleted, try again later");
+                close();
+                continue;
+            }
+            if (!out_.empty()) return write();
+            awaiting_ = Awaiting::input;
+            return NeedInput{};
+        }
+    }
+}
+
+Action Conversation::write() {
+    return Write{std::exchange(out_, {})};
+}
+
+Action Conversation::take_pending() {
+    const auto awaiting = [](const Action& action) {
+        if (std::holds_alternative<StartTls>(action)) return Awaiting::tls;
+        if (std::holds_alternative<NeedKeys>(action)) return Awaiting::keys;
+        if (std::holds_alternative<Login>(action)) return Awaiting::login;
+        if (std::holds_alternative<SendMail>(action)) return Awaiting::mail;
+        assert(std::holds_alternative<Remove>(action));
+        return Awaiting::removal;
+    };
+    awaiting_ = awaiting(*pending_);
+    Action action = std::move(*pending_);
+    pending_.reset();
+    return action;
+}
+
+// True if this is the report that was waited for. One that comes after on_eof has nothing left to say it to.
+bool Conversation::take_report(Awaiting what) {
+    assert((awaiting_ == what || closing_) && "a report on an action that was not asked for");
+    return std::exchange(awaiting_, Awaiting::nothing) == what && !closing_;
+}
+
+void Conversation::on_bytes(std::string_view octets) {
+    assert((awaiting_ == Awaiting::input || closing_) && "octets come only when NeedInput asked for them");
+    if (!closing_) in_.append(octets);
+}
+
+void Conversation::on_eof() {
+    abandon();
+    if (awaiting_ != Awaiting::removal) awaiting_ = Awaiting::nothing;  // that one still counts
+}
+
+void Conversation::on_shutdown() {
+    shutdown_ = true;
+}
+
+// Ends the session behind the replies gathered so far; what the client has sent besides is not read.
+void Conversation::close() {
+    closing_ = true;
+    in_.clear();
+    exchange_.reset();
+    pending_.reset();
+    listing_.reset();
+}
+
+// Ends it at once, without another octet. Only QUIT removes anything (RFC 1939 §6).
+void Conversation::abandon() {
+    close();
+    peer_gone_ = true;
+    out_ = {};
+}
+
+bool Conversation::run_next_line() {
+    const auto line = in_.next_line(exchange_ ? limits_.auth_line_octets_max : limits_.line_octets_max);
+    if (!line) return false;
+    const std::size_t bad_before = bad_commands_;
+    run_line(*line);
+    if (bad_commands_ == bad_before) bad_commands_ = 0;
+    // Passwords do not stay in memory that is given back.
+    if (state_ == Session::State::authorization) in_.wipe_last_line();
+    return true;
+}
+
+void Conversation::run_line(const wire::LineBuffer::Line& line) {
+    if (line.too_long) {
+        exchange_.reset();
+        bad("line too long");
+    } else if (exchange_) {
+        run_sasl_response(line.text);
+    } else {
+        run_command(line.text);
+    }
+}
+
+void Conversation::run_command(std::string_view line) {
+    ++counts_.commands;
+    // Attack: octets that other programs take for the end of a string or of a line.
+    if (line.find_first_of(std::string_view("\0\r", 2)) != std::string_view::npos) {
+        return bad("a NUL or a lone CR in the command");
+    }
+    const Command* command = find_command(line);
+    if (!command) return bad("unknown command");
+    const bool in_session = state_ == Session::State::transaction;
+    if (!(command->states & (in_session ? in_transaction : in_authorization))) {
+        return bad(in_session ? "already logged in" : "log in first");
+    }
+    const auto arguments = split_arguments(*command, line);
+    if (!arguments) {
+        return bad("usage: " + std::string(command->verb) + (command->usage.empty() ? "" : " ") +
+                   std::string(command->usage));
+    }
+    (this->*command->run)(*arguments);
+}
+
+void Conversation::ok(std::string_view text) {
+    append_line(out_, "+OK ", text);
+}
+
+void Conversation::error(std::string_view text) {
+    append_line(out_, "-ERR ", text);
+}
+
+void Conversation::error(std::string_view code, std::string_view text) {
+    append_line(out_, "-ERR [" + std::string(code) + "] ", text);
+}
+
+void Conversation::bad(std::string_view text) {
+    if (++bad_commands_ < limits_.bad_commands_max) return error(text);
+    error(std::string(text) + "; too many bad commands, closing");
+    close();
+}
+
+}  // namespace pier::pop3

@@ -1,0 +1,141 @@
+// TRANSACTION and UPDATE: the maildrop's commands (RFC 1939 §5, RFC 1939 §6, RFC 1939 §7). Message numbers
+// count from 1, indexes from 0; numbers never move while the session lasts.
+#include <cassert>
+#include <utility>
+
+#include "pop3/conversation.h"
+
+namespace pier::pop3 {
+
+std::string Conversation::maildrop_text() const {
+    return std::to_string(messages_left()) + " messages (" + std::to_string(octets_left()) + " octets)";
+}
+
+// The index of a message that is there and not deleted; answers -ERR itself if there is none.
+std::optional<std::size_t> Conversation::find_message(std::string_view word) {
+    const auto number = parse_number(word);
+    if (!number) {
+        bad("a message number is digits only");
+    } else if (*number < 1 || *number > maildrop_->messages()) {
+        error("no such message, only " + std::to_string(maildrop_->messages()) + " in the maildrop");
+    } else if (deletions_.contains(*number - 1)) {
+        error("message " + std::to_string(*number) + " is deleted");
+    } else {
+        return *number - 1;
+    }
+    return std::nullopt;
+}
+
+void Conversation::run_stat(const Arguments&) {
+    ok(std::to_string(messages_left()) + " " + std::to_string(octets_left()));
+}
+
+void Conversation::run_list(const Arguments& arguments) {
+    if (arguments.count == 0) return begin_listing(Listing::sizes);
+    if (const auto index = find_message(arguments[0])) {
+        out_ += "+OK ";
+        list_line(Listing::sizes, *index);
+    }
+}
+
+void Conversation::run_uidl(const Arguments& arguments) {
+    if (arguments.count == 0) return begin_listing(Listing::uids);
+    if (const auto index = find_message(arguments[0])) {
+        out_ += "+OK ";
+        list_line(Listing::uids, *index);
+    }
+}
+
+void Conversation::list_line(Listing listing, std::size_t index) {
+    out_ += std::to_string(index + 1);
+    out_ += ' ';
+    out_ += listing == Listing::sizes ? std::to_string(maildrop_->octets(index)) : maildrop_->uidl(index);
+    out_ += "\r\n";
+}
+
+void Conversation::begin_listing(Listing listing) {
+    ok(maildrop_text());
+    listing_ = listing;
+    listing_next_ = 0;
+}
+
+// One line, so that next() can write what has gathered before there is too much of it.
+void Conversation::continue_listing() {
+    while (listing_next_ < maildrop_->messages() && deletions_.contains(listing_next_))
+        ++listing_next_;
+    if (listing_next_ < maildrop_->messages()) {
+        list_line(*listing_, listing_next_++);
+    } else {
+        out_ += ".\r\n";
+        listing_.reset();
+    }
+}
+
+void Conversation::run_retr(const Arguments& arguments) {
+    const auto index = find_message(arguments[0]);
+    if (!index) return;
+    sending_ = *index;
+    sending_whole_ = true;
+    pending_ =
+        SendMail{*index, std::nullopt, "+OK " + std::to_string(maildrop_->octets(*index)) + " octets\r\n"};
+}
+
+void Conversation::run_top(const Arguments& arguments) {
+    const auto index = find_message(arguments[0]);
+    if (!index) return;
+    const auto lines = parse_number(arguments[1]);
+    if (!lines) return bad("a number of lines is digits only");
+    sending_ = *index;
+    sending_whole_ = false;
+    pending_ = SendMail{*index, *lines, "+OK top of message follows\r\n"};
+}
+
+void Conversation::on_mail_sent(MailReport report) {
+    if (!take_report(Awaiting::mail)) return;
+    if (const auto* refused = std::get_if<MailRefused>(&report)) {
+        error(refused->temporary ? "SYS/TEMP" : "SYS/PERM", refused->text);
+    } else if (std::holds_alternative<MailBroken>(report)) {
+        abandon();  // anything written now would be read as part of the message
+    } else if (sending_whole_) {
+        ++counts_.retrieved;
+        counts_.retrieved_octets += maildrop_->octets(sending_);
+    }
+}
+
+void Conversation::run_dele(const Arguments& arguments) {
+    const auto index = find_message(arguments[0]);
+    if (!index) return;
+    deletions_.add(*index, maildrop_->messages(), maildrop_->octets(*index));
+    ok("message " + std::to_string(*index + 1) + " deleted");
+}
+
+void Conversation::run_noop(const Arguments&) {
+    ok("nothing done");
+}
+
+void Conversation::run_rset(const Arguments&) {
+    deletions_.clear();
+    ok(maildrop_text());
+}
+
+void Conversation::run_quit(const Arguments&) {
+    if (state_ == Session::State::transaction) state_ = Session::State::update;
+    close();
+    if (deletions_.count() == 0) return ok("bye");
+    removing_ = deletions_.count();
+    pending_ = Remove{deletions_.indexes()};
+    deletions_.clear();
+}
+
+// The reply waits for this report: +OK says that the messages are gone for good (RFC 1939 §6).
+void Conversation::on_removed(std::size_t not_removed) {
+    assert(awaiting_ == Awaiting::removal && "nothing is removed without QUIT");
+    awaiting_ = Awaiting::nothing;
+    counts_.removed = removing_ - not_removed;
+    if (peer_gone_) return;
+    if (not_removed == 0) return ok(std::to_string(removing_) + " messages removed, bye");
+    error("SYS/TEMP", "some deleted messages not removed: " + std::to_string(not_removed) + " of " +
+                          std::to_string(removing_) + " remain in the maildrop");
+}
+
+}  // namespace pier::pop3
