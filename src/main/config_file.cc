@@ -13,11 +13,16 @@
 
 #include <boost/algorithm/string/trim.hpp>
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include "main/config_rules.h"
 #include "main/quantity.h"
 #include "main/suggestion.h"
+
+// toml++ 3.3 takes for granted that no third bracket follows "[[": it asserts so, or under NDEBUG lets the
+// compiler rely on it. Its parser reports the mistake by itself once neither happens.
+#undef NDEBUG
+#define TOML_ASSERT(condition) static_cast<void>(0)
+#include <toml++/toml.h>
 
 namespace pier::program {
 namespace {
@@ -216,6 +221,13 @@ class Reader {
     std::string text_;
 };
 
+Loaded unreadable(const std::string& path) {
+    Loaded loaded;
+    loaded.file.file = path;
+    finish(loaded.config);
+    return loaded;
+}
+
 }  // namespace
 
 std::string Place::text() const {
@@ -261,8 +273,7 @@ Loaded load_config(const std::string& path) {
     if (in) text << in.rdbuf();
     if (!in || !text) {
         const int number = errno;
-        Loaded loaded = default_config();
-        loaded.file.file = path;
+        Loaded loaded = unreadable(path);
         loaded.add(Severity::error, loaded.file,
                    fmt::format(
                        "can't read the configuration: {}; name another file with --config, or begin one with "
@@ -271,8 +282,7 @@ Loaded load_config(const std::string& path) {
         return loaded;
     }
     if (text.str().size() > file_octets_max) {
-        Loaded loaded = default_config();
-        loaded.file.file = path;
+        Loaded loaded = unreadable(path);
         loaded.add(Severity::error, loaded.file,
                    "is larger than 4 MiB; a configuration is a few KiB: is this the right file?");
         return loaded;

@@ -118,10 +118,12 @@ void check_pairs(Loaded& loaded, std::size_t index) {
 }  // namespace
 
 void check_rules(Loaded& loaded) {
+    // A value that could not be read is its default here, and a warning about that would mislead.
+    const bool all_read = loaded.usable();
     for (std::size_t index = 0; index < loaded.config.listeners.size(); ++index) {
         check_address(loaded, index);
         check_tls(loaded, index);
-        check_exposure(loaded, index);
+        if (all_read) check_exposure(loaded, index);
         check_pairs(loaded, index);
     }
     const Config& config = loaded.config;

@@ -35,7 +35,7 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
         if (word.size() >= 4 && candidate.find(word) != std::string_view::npos)
             distance = std::min<std::size_t>(distance, 2);
         const std::size_t distance_max =
-            std::max<std::size_t>(1, std::min(word.size(), candidate.size()) / 2);
+            std::max<std::size_t>(1, std::min(word.size(), candidate.size()) / 3);
         if (distance > distance_max || (!best.empty() && distance >= best_distance)) continue;
         best = candidate;
         best_distance = distance;
