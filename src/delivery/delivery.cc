@@ -57,6 +57,7 @@ void Delivery::deliver(const Envelope& envelope, std::vector<Accounts> recipient
         std::vector<smtp::Reply> replies;
         for (const std::vector<std::size_t>& targets : targets_of) {
             smtp::Reply answer{250, "2.0.0", "delivered"};
+            if (targets.empty()) answer = {550, "5.1.1", "no such mailbox here any more"};
             for (const std::size_t target : targets) {
                 const Result<store::Appended>& one = result->at(target);
                 if (!one && answer.positive()) answer = reply(one.error());
@@ -65,6 +66,7 @@ void Delivery::deliver(const Envelope& envelope, std::vector<Accounts> recipient
         }
         done(std::move(replies));
     };
+    if (message.targets.empty()) return tell(std::vector<Result<store::Appended>>{});
     store_.append(std::move(message), std::move(tell));
 }
 

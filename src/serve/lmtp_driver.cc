@@ -1,8 +1,8 @@
 #include "serve/lmtp_driver.h"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -68,7 +68,6 @@ class Driver {
             session_.on_end(co_await deliver());
         } else if (std::holds_alternative<smtp::AbandonMessage>(action)) {
             spool_.reset();
-            resolved_.clear();
             connection_.set_worth_finishing(false);
         }
         co_return true;
@@ -97,14 +96,11 @@ class Driver {
 
     void on_recipient(const smtp::Address& address) {
         auto resolved = service_.delivery.resolve(address);
-        if (resolved.reply.positive()) {
-            resolved_.emplace_back(address.text(), std::move(resolved.accounts));
-        } else {
+        if (!resolved.reply.positive())
             log::info("lmtp.recipient.refused", {{"recipient", address.text()},
                                                  {"peer", connection_.peer().text()},
                                                  {"code", resolved.reply.code},
                                                  {"reason", resolved.reply.text}});
-        }
         session_.on_recipient(std::move(resolved.reply));
     }
 
@@ -117,13 +113,10 @@ class Driver {
         envelope_.sender = std::move(begin.sender);
         if (begin.recipients.size() == 1) envelope_.recipient = begin.recipients.front().text();
         recipients_.clear();
-        for (const auto& recipient : begin.recipients) {
-            const std::string text = recipient.text();
-            const auto known = std::find_if(resolved_.begin(), resolved_.end(),
-                                            [&](const auto& entry) { return entry.first == text; });
-            recipients_.push_back(known != resolved_.end() ? known->second : delivery::Accounts{});
-        }
-        resolved_.clear();
+        // Resolved again, so that nothing is kept for recipients of transactions that never come to their
+        // data.
+        for (const auto& recipient : begin.recipients)
+            recipients_.push_back(service_.delivery.resolve(recipient).accounts);
         spool_ = service_.store.new_spool();
         connection_.set_worth_finishing(true);
         session_.on_begin(std::nullopt);
@@ -172,7 +165,6 @@ class Driver {
     LmtpService& service_;
     const std::string& listener_;
     smtp::Session session_;
-    std::vector<std::pair<std::string, delivery::Accounts>> resolved_;  // of this transaction, by address
     std::vector<delivery::Accounts> recipients_;
     delivery::Envelope envelope_;
     std::unique_ptr<store::Spool> spool_;
