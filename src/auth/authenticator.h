@@ -28,7 +28,8 @@ class Authenticator {
     Authenticator(Directory& directory, const AuthLimits& limits);  // the directory outlives it
     ~Authenticator();                                               // waits for the checks under way
 
-    // `done` runs on a thread of the pool; post to your event loop. An authzid other than the user is refused.
+    // `done` runs on a thread of the pool, or before this returns when too many are waiting; post to your event loop. It is
+    // called exactly once. An authzid other than the user is refused.
     void check_password(std::string authzid, std::string user, std::string password, std::function<void(Verdict)> done);
 
     // The user's SCRAM keys; for an unknown, disabled or keyless account ones made up, always the same for the same name

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/password.h"
 #include "base/result.h"
 #include "store/store.h"
 #include "wire/sasl.h"
@@ -74,6 +75,16 @@ class Directory {
     Result<void> remove_alias(std::string_view address);
     Result<void> put_domain(const Domain& domain);
     Result<void> remove_domain(std::string_view name);
+
+    // By what people type at login: find(), and ada@example.org for the account "ada" when the domain is ours.
+    AccountPtr find_login(std::string_view name) const;
+
+    // Replaces a stored password by a better form of the same, found at a login. Does nothing if the account has another
+    // one by now, so that a change made meanwhile wins.
+    Result<void> upgrade_password(std::string_view name, std::string_view expected, const StoredPassword& stored);
+
+    // 32 random octets, made once and kept in the store; for Authenticator's made-up keys.
+    const std::string& secret() const;
 
     // Called (on the changing thread) after every durable change of an account, with its name: caches drop what they know.
     void on_change(std::function<void(std::string_view name)> listener);

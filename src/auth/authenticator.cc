@@ -1,0 +1,173 @@
+#include "auth/authenticator.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "auth/name.h"
+#include "auth/password.h"
+#include "base/log.h"
+#include "wire/scram.h"
+
+namespace pier::auth {
+
+namespace {
+
+Refused wrong_credentials() {
+    return {Refused::Why::credentials, "Authentication failed"};
+}
+Refused too_busy() {
+    return {Refused::Why::busy, "Too many logins at this moment; try again in a minute"};
+}
+
+Refused disabled(const Account& account) {
+    std::string text = "This account is disabled";
+    if (!account.disabled_text.empty()) text += ": " + account.disabled_text;
+    return {Refused::Why::disabled, std::move(text)};
+}
+
+// What comes after the proof of identity, by password or by SCRAM.
+Verdict admit(const AccountPtr& account, std::string_view authzid, std::string_view user) {
+    const std::string asked = fold_name(authzid);
+    if (!asked.empty() && asked != account->name && asked != fold_name(user)) return wrong_credentials();
+    if (account->disabled) return disabled(*account);
+    return account;
+}
+
+struct Check {
+    std::string authzid, user, password;
+    std::function<void(Verdict)> done;
+};
+
+}  // namespace
+
+struct Authenticator::Impl {
+    Impl(Directory& d, const AuthLimits& l) : directory(d), limits(l) {}
+
+    Directory& directory;
+    const AuthLimits limits;
+
+    std::mutex mutex;
+    std::condition_variable wake;
+    std::deque<Check> waiting;
+    bool stopping = false;
+    std::vector<std::jthread> threads;
+
+    void work() {
+        for (;;) {
+            std::unique_lock lock(mutex);
+            wake.wait(lock, [&] { return stopping || !waiting.empty(); });
+            if (stopping) return;
+            Check check = std::move(waiting.front());
+            waiting.pop_front();
+            lock.unlock();
+            run(check);
+            wipe(check.password);
+        }
+    }
+
+    // The account, if the password is its own.
+    AccountPtr check_account(std::string_view user, std::string_view password) const {
+        const AccountPtr account = directory.find_login(user);
+        if (!account || account->password.empty() || !password_matches(account->password, password)) {
+            // Attack: names that exist are found by the time an answer takes. Whoever fails has paid for one
+            // Argon2: an unknown name pays here, and so does an account whose imported hash is cheaper.
+            if (!account || !is_current_password(account->password)) spend_password_check(password);
+            return nullptr;
+        }
+        // The check took long enough for the password to be changed or the account to be removed: the present
+        // one counts.
+        AccountPtr present = directory.find(account->id);
+        if (present && present->password != account->password &&
+            !password_matches(present->password, password))
+            return nullptr;
+        return present;
+    }
+
+    void run(Check& check) const {
+        const AccountPtr account = check_account(check.user, check.password);
+        Verdict verdict = account ? admit(account, check.authzid, check.user) : Verdict(wrong_credentials());
+        const bool entered = std::holds_alternative<AccountPtr>(verdict);
+        check.done(std::move(verdict));
+        if (entered) upgrade(*account, check.password);
+    }
+
+    // An imported hash, or one of earlier costs, is replaced while the password is at hand. The login does
+    // not wait for it.
+    void upgrade(const Account& account, std::string_view password) const {
+        if (is_current_password(account.password) && account.scram_sha1 && account.scram_sha256) return;
+        const auto stored = store_password(password);
+        const auto done = stored ? directory.upgrade_password(account.name, account.password, *stored)
+                                 : Result<void>(stored.error());
+        if (!done)
+            log::warning("auth.upgrade_failed", {{"account", account.name}, {"error", done.error().text}});
+    }
+
+    // A word of the made-up keys: the same for the same name, and nobody without the secret can tell it from
+    // chance.
+    std::string made_up(std::string_view what, wire::ScramHash hash, std::string_view name) const {
+        std::string text(what);
+        text += hash == wire::ScramHash::sha1 ? ":sha1:" : ":sha256:";
+        text += name;
+        return wire::hmac(wire::ScramHash::sha256, directory.secret(), text);
+    }
+};
+
+Authenticator::Authenticator(Directory& directory, const AuthLimits& limits)
+    : impl_(std::make_unique<Impl>(directory, limits)) {
+    for (std::size_t i = 0; i < limits.threads; ++i)
+        impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
+}
+
+Authenticator::~Authenticator() {
+    std::deque<Check> left;
+    {
+        std::lock_guard lock(impl_->mutex);
+        impl_->stopping = true;
+        left.swap(impl_->waiting);
+    }
+    impl_->wake.notify_all();
+    impl_->threads.clear();
+    for (auto& check : left) {
+        wipe(check.password);
+        check.done(Refused{Refused::Why::busy, "The server is stopping; try again in a minute"});
+    }
+}
+
+void Authenticator::check_password(std::string authzid, std::string user, std::string password,
+                                   std::function<void(Verdict)> done) {
+    std::unique_lock lock(impl_->mutex);
+    if (impl_->waiting.size() >= impl_->limits.waiting_max) {
+        lock.unlock();
+        wipe(password);
+        done(too_busy());
+        return;
+    }
+    impl_->waiting.push_back({std::move(authzid), std::move(user), std::move(password), std::move(done)});
+    lock.unlock();
+    impl_->wake.notify_one();
+}
+
+wire::ScramKeys Authenticator::scram_keys(std::string_view user, wire::ScramHash hash) const {
+    const AccountPtr account = impl_->directory.find_login(user);
+    if (account && !account->disabled) {
+        const auto& keys = hash == wire::ScramHash::sha1 ? account->scram_sha1 : account->scram_sha256;
+        if (keys) return *keys;
+    }
+    const std::string name = account ? account->name : fold_name(user);
+    const std::size_t octets = wire::hash_octets(hash);
+    return {.salt = impl_->made_up("salt", hash, name).substr(0, scram_salt_octets),
+            .iterations = scram_iterations,
+            .stored_key = impl_->made_up("stored", hash, name).substr(0, octets),
+            .server_key = impl_->made_up("server", hash, name).substr(0, octets)};
+}
+
+Verdict Authenticator::proven(std::string_view authzid, std::string_view user) const {
+    const AccountPtr account = impl_->directory.find_login(user);
+    if (!account) return wrong_credentials();
+    return admit(account, authzid, user);
+}
+
+}  // namespace pier::auth
