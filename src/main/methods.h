@@ -1,0 +1,42 @@
+// The management methods that need more than the directory: mail in, the store's figures, and those that only
+// a running server has. The server answers its socket with them, a command without a server calls the first
+// two groups itself.
+//
+//   mail.deliver      recipients […], [sender]; the message behind it     -> {"results":
+//   [{"recipient","code","enhanced","text"}…]} mail.import       account, import, messages […]; their octets
+//   behind it, one after the other
+//                     a message: mailbox, flags, date_us, uidl, key, octets (CRLF line ends)
+//                                                                        -> {"results": [{"uidl_in_use"} |
+//                                                                        {"error": {"kind","text"}}…]}
+//   mail.import_end   import                                             -> {}      forgets what it kept for
+//   that import store.stats                                                          ->
+//   {"accounts","mailboxes","messages",…} status -> what the server says of itself reload -> {"text"}
+//   log.level         level                                              -> {"level"}
+//   log.recent                                                           -> {"lines": […]}
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <boost/json/object.hpp>
+
+#include "admin/api.h"
+#include "auth/directory.h"
+#include "delivery/delivery.h"
+#include "store/store.h"
+
+namespace pier::program {
+
+// What `api` is given is kept by reference and outlives it.
+void add_mail_methods(admin::Api& api, store::Store& store, auth::Directory& directory,
+                      delivery::Delivery& delivery);
+void add_store_methods(admin::Api& api, store::Store& store);
+
+// What only a running server can do; called on the thread that does the method.
+struct ServerHooks {
+    std::function<boost::json::object()> status;
+    std::function<Result<std::string>()> reload;  // says what was taken up
+};
+void add_server_methods(admin::Api& api, ServerHooks hooks);
+
+}  // namespace pier::program
