@@ -111,5 +111,6 @@ for package in "${to_unpack[@]}"; do
     ( cd "$into" && apt-get -q download "$package" ) >"$log" 2>&1 || { tail -5 "$log" >&2; fail "could not download $package (above)"; }
     dpkg-deb -x "$into"/*.deb "$into"
     rm -f "$into"/*.deb
+    find "$into" -type f -perm /6000 -exec chmod ug-s {} +
     touch "$into/.complete"
 done
