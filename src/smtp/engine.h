@@ -63,7 +63,6 @@ struct Session::Impl {
     bool read_chunk();
     bool swallow();
     bool close_step();
-    bool starved();  // no octets are here: false, or true when the end has come
     void begin_message();
     void take_octets(std::string octets, std::uint64_t line_octets);
     void refuse_message(Reply why);

@@ -42,13 +42,17 @@ void Session::on_shutdown() {
 
 Action Session::Impl::next() {
     assert(wait == Wait::none && "an action has not been reported");
+    if (eof && mode != Mode::closed) {  // nobody is there to be answered, and what is unread has no end
+        output.clear();
+        close();
+    }
     for (;;) {
-        if (output.size() >= limits.output_octets_max) return flush();
         if (action) {
             Action now = std::move(*action);
             action.reset();
             return now;
         }
+        if (output.size() >= limits.output_octets_max) return flush();
         if (!step()) return output.empty() ? Action(NeedInput{}) : Action(flush());
     }
 }
@@ -88,7 +92,7 @@ bool Session::Impl::read_command() {
         return true;
     }
     const auto line = input.next_line(limits.line_octets_max);
-    if (!line) return starved();
+    if (!line) return false;
     if (line->too_long) {
         ++counts.commands;
         say_bad(500, "5.5.2", "the line is too long");
@@ -96,11 +100,6 @@ bool Session::Impl::read_command() {
         run_command(line->text);
     }
     return true;
-}
-
-bool Session::Impl::starved() {
-    if (eof) close();
-    return eof;
 }
 
 bool Session::Impl::close_step() {
@@ -178,7 +177,7 @@ bool Session::Impl::read_data() {
         return true;
     }
     const std::string_view block = input.raw().substr(0, block_octets);
-    if (block.empty()) return starved();
+    if (block.empty()) return false;
     std::string octets;
     input.consume(t.dots->feed(block, octets));
     take_octets(std::move(octets), t.dots->longest_line_octets());
@@ -192,7 +191,7 @@ bool Session::Impl::read_chunk() {
         if (t.octets + chunk_left > limits.message_octets_max)
             refuse_message({552, "5.3.4", "the message is too large"});
         const auto block = input.raw().substr(0, std::min<std::uint64_t>(block_octets, chunk_left));
-        if (block.empty()) return starved();
+        if (block.empty()) return false;
         t.crlf.feed(block, octets);
         input.consume(block.size());
         chunk_left -= block.size();
@@ -216,7 +215,7 @@ bool Session::Impl::read_chunk() {
 bool Session::Impl::swallow() {
     if (chunk_left > 0) {
         const auto count = std::min<std::uint64_t>(input.raw().size(), chunk_left);
-        if (count == 0) return starved();
+        if (count == 0) return false;
         input.consume(count);
         chunk_left -= count;
         return true;
