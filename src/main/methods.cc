@@ -102,11 +102,12 @@ class Imports {
         8;  // more at once begin anew with every batch, no more than that
 
     struct Import {
-        std::string token, account;
+        std::string token;
+        store::AccountId account;
         std::mutex mutex;
         migrate::StoreSink sink;
         Import(std::string t, store::Store& store, const auth::Account& who)
-            : token(std::move(t)), account(who.name), sink(store, who.id, who.quota_octets) {}
+            : token(std::move(t)), account(who.id), sink(store, who.id, who.quota_octets) {}
     };
     std::shared_ptr<Import> find(const std::string& token, const auth::Account& account);
 
@@ -119,7 +120,7 @@ class Imports {
 std::shared_ptr<Imports::Import> Imports::find(const std::string& token, const auth::Account& account) {
     const std::lock_guard lock(mutex_);
     for (auto it = imports_.begin(); it != imports_.end(); ++it) {
-        if ((*it)->token != token || (*it)->account != account.name) continue;
+        if ((*it)->token != token || (*it)->account != account.id) continue;
         imports_.splice(imports_.begin(), imports_, it);
         return imports_.front();
     }

@@ -1,0 +1,108 @@
+#include "main/backend.h"
+
+#include <boost/json/object.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "admin/api.h"
+#include "admin/client.h"
+#include "admin/methods.h"
+#include "auth/directory.h"
+#include "base/log.h"
+#include "delivery/delivery.h"
+#include "main/methods.h"
+#include "main/privileges.h"
+#include "main/store_options.h"
+
+namespace pier::program {
+namespace {
+
+class ServerBackend : public Backend {
+  public:
+    explicit ServerBackend(admin::Client client) : client_(std::move(client)) {}
+
+    Result<boost::json::value> call(std::string_view method, boost::json::object params,
+                                    std::string_view body) override {
+        return client_.call(method, params, body);
+    }
+    bool is_server() const override { return true; }
+
+  private:
+    admin::Client client_;
+};
+
+class StoreBackend : public Backend {
+  public:
+    static Result<std::unique_ptr<Backend>> open(const Config& config) {
+        if (auto prepared = prepare_store_access(config); !prepared) return prepared.error();
+        store::LogStoreOptions options = store_options(config);
+        options.cleaner = false;  // a command is over before it would be of use
+        auto store = store::open_log_store(std::move(options));
+        if (!store) return store.error();
+        std::unique_ptr<StoreBackend> backend(new StoreBackend(config, std::move(*store)));
+        if (auto loaded = backend->directory_.load(); !loaded) return loaded.error();
+        return std::unique_ptr<Backend>(std::move(backend));
+    }
+
+    Result<boost::json::value> call(std::string_view method, boost::json::object params,
+                                    std::string_view body) override {
+        return api_.call(method, params, body);
+    }
+    bool is_server() const override { return false; }
+
+  private:
+    static delivery::Settings delivery_settings(const Config& config) {
+        return {config.server.hostname, config.lmtp.over_quota == OverQuota::permanent
+                                            ? delivery::OverQuota::permanent
+                                            : delivery::OverQuota::temporary};
+    }
+
+    StoreBackend(const Config& config, std::unique_ptr<store::Store> store)
+        : store_(std::move(store)),
+          directory_(*store_),
+          delivery_(*store_, directory_, delivery_settings(config), system_now) {
+        admin::add_directory_methods(api_, directory_, *store_);
+        add_mail_methods(api_, *store_, directory_, delivery_);
+        add_store_methods(api_, *store_);
+    }
+
+    std::unique_ptr<store::Store> store_;
+    auth::Directory directory_;
+    delivery::Delivery delivery_;
+    admin::Api api_;
+};
+
+// The running server's socket; nothing if no server runs.
+Result<std::optional<admin::Client>> connect(const Config& config) {
+    if (config.admin.socket.empty()) return std::optional<admin::Client>();
+    auto client = admin::Client::connect(config.admin.socket);
+    if (client) return std::optional(std::move(*client));
+    if (client.error().kind == ErrorKind::not_found) return std::optional<admin::Client>();
+    return client.error();
+}
+
+}  // namespace
+
+Result<void> prepare_store_access(const Config& config) {
+    log::Options quiet;
+    quiet.level = log::Level::warning;
+    log::configure(quiet);
+    if (auto prepared = prepare_data_folder(config.server.data_folder, config.server.user); !prepared)
+        return prepared;
+    return drop_privileges(config.server.user);
+}
+
+Result<std::unique_ptr<Backend>> open_backend(const Config& config) {
+    auto client = connect(config);
+    if (!client) return client.error();
+    if (*client) return std::unique_ptr<Backend>(std::make_unique<ServerBackend>(std::move(**client)));
+    return StoreBackend::open(config);
+}
+
+Result<bool> server_runs(const Config& config) {
+    const auto client = connect(config);
+    if (!client) return client.error();
+    return client->has_value();
+}
+
+}  // namespace pier::program

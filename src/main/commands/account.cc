@@ -1,0 +1,270 @@
+// pier account add|list|show|passwd|change|disable|enable|remove
+#include <boost/json/object.hpp>
+#include <fmt/format.h>
+#include <sodium.h>
+
+#include "base/random.h"
+#include "main/commands/commands.h"
+#include "main/quantity.h"
+
+namespace pier::program {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t generated_password_letters = 20;  // 120 bits
+
+// How a command gets a password; never as an argument, where every user of the machine could read it.
+struct PasswordOptions {
+    std::string password_file, hash_file;
+    bool generate = false;
+    std::string generated;  // to be shown once
+};
+
+void define_password_options(CLI::App& command, PasswordOptions& options) {
+    CLI::Option* file = option(command, "--password-file", options.password_file, "FILE",
+                               "Take the password from the first line of a file; - is standard input.");
+    CLI::Option* hash =
+        option(command, "--hash-file", options.hash_file, "FILE",
+               "Take a password hash of another server from the first line of a file: {SSHA}..., $6$...");
+    CLI::Option* generate =
+        command.add_flag("--generate", options.generate, "Make a password and print it, once.");
+    file->excludes(hash)->excludes(generate);
+    hash->excludes(generate);
+    command.footer(
+        "Without these options the password is asked for, or taken from the first line of standard input.");
+}
+
+// Adds "password" or "password_scheme" to `params`.
+Result<void> add_password(Program& program, PasswordOptions& options, const std::string& whom,
+                          json::object& params) {
+    if (options.generate) {
+        options.generated = random_text(generated_password_letters);
+        params["password"] = options.generated;
+        return {};
+    }
+    const bool hash = !options.hash_file.empty();
+    auto secret = hash ? read_secret_file(program.terminal(), options.hash_file)
+                  : options.password_file.empty()
+                      ? ask_password(program.terminal(), whom)
+                      : read_secret_file(program.terminal(), options.password_file);
+    if (!secret) return secret.error();
+    params[hash ? "password_scheme" : "password"] = *secret;
+    sodium_memzero(secret->data(), secret->size());
+    return {};
+}
+
+// A size, or "none".
+Result<void> add_quota(const std::string& quota, json::object& params) {
+    if (quota.empty()) return {};
+    const auto octets = quota == "none" ? Result<std::uint64_t>(0) : parse_octets(quota);
+    if (!octets) return Error(ErrorKind::invalid, "--quota: " + octets.error().text + ", or \"none\"");
+    params["quota_octets"] = *octets;
+    return {};
+}
+
+// Says `text`, and the password if one was made.
+int say_with_password(Program& program, std::string text, json::value answer,
+                      const PasswordOptions& options) {
+    if (!options.generated.empty()) {
+        text += fmt::format("password: {}\n", options.generated);
+        answer.as_object()["password"] = options.generated;
+    }
+    program.say(text, answer);
+    return exit_code::fine;
+}
+
+std::string quota_text(const json::object& account) {
+    const std::uint64_t quota = account.at("quota_octets").to_number<std::uint64_t>();
+    return quota == 0 ? "none" : about_octets(quota);
+}
+
+std::string password_text(const json::object& account) {
+    const std::string_view scheme = account.at("password").as_string();
+    return scheme.empty() ? "none" : std::string(scheme);
+}
+
+std::string yes_no(const json::value& flag) {
+    return flag.as_bool() ? "yes" : "no";
+}
+
+std::string text_of(const json::value& value) {
+    return std::string(value.as_string());
+}
+
+struct AddArguments {
+    std::string name, quota;
+    bool exclusive = false;
+    PasswordOptions password;
+};
+
+Result<int> add(Program& program, AddArguments& arguments) {
+    json::object params{{"name", arguments.name}, {"exclusive", arguments.exclusive}};
+    if (const auto added = add_quota(arguments.quota, params); !added) return added.error();
+    if (const auto added = add_password(program, arguments.password, arguments.name, params); !added)
+        return added.error();
+    const auto answer = program.call("account.add", std::move(params));
+    if (!answer) return answer.error();
+    return say_with_password(program, fmt::format("account {} added\n", text_of(answer->at("name"))), *answer,
+                             arguments.password);
+}
+
+Result<int> list(Program& program) {
+    const auto answer = program.call("account.list", {});
+    if (!answer) return answer.error();
+    std::vector<std::vector<std::string>> rows{{"ACCOUNT", "MESSAGES", "SIZE", "QUOTA", "STATE"}};
+    for (const json::value& value : answer->at("accounts").as_array()) {
+        const json::object& account = value.as_object();
+        rows.push_back({text_of(account.at("name")),
+                        fmt::format("{}", account.at("messages").to_number<std::uint64_t>()),
+                        about_octets(account.at("octets").to_number<std::uint64_t>()), quota_text(account),
+                        account.at("disabled").as_bool() ? "disabled" : "active"});
+    }
+    program.say(
+        rows.size() == 1 ? "there are no accounts; make one with \"pier account add NAME\"\n" : table(rows),
+        *answer);
+    return exit_code::fine;
+}
+
+Result<int> show(Program& program, const std::string& name) {
+    const auto answer = program.call("account.show", {{"name", name}});
+    if (!answer) return answer.error();
+    const json::object& account = answer->as_object();
+    std::string text =
+        fmt::format("name       {}\ncreated    {}\nmessages   {}\nsize       {}\nquota      {}\n",
+                    text_of(account.at("name")), text_of(account.at("created")),
+                    account.at("messages").to_number<std::uint64_t>(),
+                    about_octets(account.at("octets").to_number<std::uint64_t>()), quota_text(account));
+    text += fmt::format("exclusive  {}\ndisabled   {}\npassword   {}\n", yes_no(account.at("exclusive")),
+                        yes_no(account.at("disabled")), password_text(account));
+    if (const json::value* reason = account.if_contains("disabled_text");
+        reason && !reason->as_string().empty())
+        text += fmt::format("reason     {}\n", text_of(*reason));
+    program.say(text, *answer);
+    return exit_code::fine;
+}
+
+// One change, told as "account NAME <done>".
+Result<int> change(Program& program, std::string_view method, json::object params, std::string_view done) {
+    const std::string name = text_of(params.at("name"));
+    const auto answer = program.call(method, std::move(params));
+    if (!answer) return answer.error();
+    program.say(fmt::format("account {} {}\n", name, done), *answer);
+    return exit_code::fine;
+}
+
+struct PasswordArguments {
+    std::string name;
+    PasswordOptions password;
+};
+
+Result<int> set_password(Program& program, PasswordArguments& arguments) {
+    json::object params{{"name", arguments.name}};
+    if (const auto added = add_password(program, arguments.password, arguments.name, params); !added)
+        return added.error();
+    const auto answer = program.call("account.passwd", std::move(params));
+    if (!answer) return answer.error();
+    return say_with_password(program, fmt::format("account {} has a new password\n", arguments.name), *answer,
+                             arguments.password);
+}
+
+struct ChangeArguments {
+    std::string name, quota, exclusive, reason;
+};
+
+Result<int> change_settings(Program& program, const ChangeArguments& arguments) {
+    json::object params{{"name", arguments.name}};
+    if (const auto added = add_quota(arguments.quota, params); !added) return added.error();
+    if (!arguments.exclusive.empty()) params["exclusive"] = arguments.exclusive == "on";
+    if (params.size() == 1)
+        return Error(ErrorKind::invalid, "nothing to change; give --quota or --exclusive");
+    return change(program, "account.change", std::move(params), "changed");
+}
+
+struct RemoveArguments {
+    std::string name;
+    bool yes = false;
+};
+
+Result<int> remove(Program& program, const RemoveArguments& arguments) {
+    const auto account = program.call("account.show", {{"name", arguments.name}});
+    if (!account) return account.error();
+    if (!arguments.yes) {
+        const std::string what =
+            fmt::format("Remove account {} with its {} messages, for good?", arguments.name,
+                        account->at("messages").to_number<std::uint64_t>());
+        if (!program.terminal().asks)
+            return Error(ErrorKind::invalid,
+                         fmt::format("{} To do it without being asked, give --yes", what));
+        if (!confirm(program.terminal(), what)) return Error(ErrorKind::invalid, "nothing was removed");
+    }
+    return change(program, "account.remove", {{"name", arguments.name}}, "removed");
+}
+
+void define_settings_commands(Program& program, CLI::App& group) {
+    const auto changing = std::make_shared<ChangeArguments>();
+    CLI::App* changes = program.command(group, "change", "Change an account's settings.",
+                                        [&program, changing] { return change_settings(program, *changing); });
+    argument(*changes, "ACCOUNT", changing->name, "The account.");
+    option(*changes, "--quota", changing->quota, "SIZE",
+           "The most that all of its mail may take, as in \"2 GiB\"; or none.");
+    allow_words(
+        *option(*changes, "--exclusive", changing->exclusive, "", "Allow one POP3 session at a time."),
+        {"on", "off"});
+
+    const auto disabling = std::make_shared<ChangeArguments>();
+    CLI::App* disables = program.command(
+        group, "disable", "Let nobody log in to an account; its mail still arrives.", [&program, disabling] {
+            return change(program, "account.disable",
+                          {{"name", disabling->name}, {"text", disabling->reason}}, "disabled");
+        });
+    argument(*disables, "ACCOUNT", disabling->name, "The account.");
+    option(*disables, "--reason", disabling->reason, "TEXT", "What the client is told.");
+
+    const auto enabling = std::make_shared<std::string>();
+    CLI::App* enables =
+        program.command(group, "enable", "Let an account log in again.", [&program, enabling] {
+            return change(program, "account.enable", {{"name", *enabling}}, "enabled");
+        });
+    argument(*enables, "ACCOUNT", *enabling, "The account.");
+}
+
+}  // namespace
+
+void define_account_commands(Program& program) {
+    CLI::App* group = program.command(program.app(), "account", "Manage accounts.", nullptr);
+
+    const auto adding = std::make_shared<AddArguments>();
+    CLI::App* adds = program.command(*group, "add", "Add an account.",
+                                     [&program, adding] { return add(program, *adding); });
+    argument(*adds, "ACCOUNT", adding->name,
+             "How it logs in: a name, or an address in a domain of this server.");
+    option(*adds, "--quota", adding->quota, "SIZE",
+           "The most that all of its mail may take, as in \"2 GiB\"; or none.");
+    adds->add_flag("--exclusive", adding->exclusive, "Allow one POP3 session at a time.");
+    define_password_options(*adds, adding->password);
+
+    program.command(*group, "list", "List all accounts.", [&program] { return list(program); });
+
+    const auto showing = std::make_shared<std::string>();
+    CLI::App* shows = program.command(*group, "show", "Show one account.",
+                                      [&program, showing] { return show(program, *showing); });
+    argument(*shows, "ACCOUNT", *showing, "The account.");
+
+    const auto passwording = std::make_shared<PasswordArguments>();
+    CLI::App* passwords =
+        program.command(*group, "passwd", "Set an account's password.",
+                        [&program, passwording] { return set_password(program, *passwording); });
+    argument(*passwords, "ACCOUNT", passwording->name, "The account.");
+    define_password_options(*passwords, passwording->password);
+
+    define_settings_commands(program, *group);
+
+    const auto removing = std::make_shared<RemoveArguments>();
+    CLI::App* removes = program.command(*group, "remove", "Remove an account with all its mail, for good.",
+                                        [&program, removing] { return remove(program, *removing); });
+    argument(*removes, "ACCOUNT", removing->name, "The account.");
+    removes->add_flag("--yes", removing->yes, "Do not ask.");
+}
+
+}  // namespace pier::program

@@ -1,0 +1,39 @@
+// The definitions of all commands, a file for each group. Each adds its commands to program.app().
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "main/program.h"
+
+namespace pier::program {
+
+void define_server_commands(Program& program);   // serve, status, reload, log
+void define_config_commands(Program& program);   // check, config
+void define_account_commands(Program& program);  // account
+void define_address_commands(Program& program);  // alias, domain
+void define_mail_commands(Program& program);     // deliver, import
+void define_store_commands(Program& program);    // store
+void define_text_commands(Program& program);     // man, completion
+
+// Arguments without dashes, which must be given. `value` lives as long as the command.
+CLI::Option* argument(CLI::App& command, const std::string& name, std::string& value,
+                      const std::string& help);
+CLI::Option* arguments(CLI::App& command, const std::string& name, std::vector<std::string>& values,
+                       const std::string& help);
+// One of some words; anything else is refused with the nearest of them.
+CLI::Option* word_argument(CLI::App& command, const std::string& name, std::string& value,
+                           std::vector<std::string> words, const std::string& help);
+// Options with a value, and checks of values.
+CLI::Option* option(CLI::App& command, const std::string& name, std::string& value, const std::string& type,
+                    const std::string& help);
+void allow_words(CLI::Option& option, std::vector<std::string> words);
+
+// How many of the lines in `now` were there `before` already, when old ones have left at the front and new
+// ones have come behind: for showing a log that was read twice.
+std::size_t lines_in_common(const std::vector<std::string>& before, const std::vector<std::string>& now);
+
+// Rows in columns as wide as their widest cell; the first row is the head. For people.
+std::string table(const std::vector<std::vector<std::string>>& rows);
+
+}  // namespace pier::program
