@@ -36,8 +36,8 @@ struct Domain { std::string name; };
 
 struct NewAccount {
     std::string name;
-    std::string password;           // the password itself; or
-    std::string password_scheme;    // "{SSHA}…" as imported, checked for a scheme that is known
+    std::string password{};         // the password itself; or
+    std::string password_scheme{};  // "{SSHA}…" as imported, checked for a scheme that is known
     std::uint64_t quota_octets = 0;
     bool exclusive = false;
 };

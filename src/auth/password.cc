@@ -271,7 +271,7 @@ bool good_crypt(const std::string& body) {
     const int verdict = crypt_checksalt(body.c_str());
     if (verdict == CRYPT_SALT_INVALID || verdict == CRYPT_SALT_METHOD_DISABLED) return false;
     if (body.starts_with("$5$rounds=") || body.starts_with("$6$rounds="))
-        return number_behind(body, "rounds=").value_or(0) <= imported_rounds_max;
+        return number_behind(body, "rounds=").value_or(~0ull) <= imported_rounds_max;
     if (body.starts_with("$2"))
         return number_behind(body.substr(3), "$").value_or(99) <= imported_bcrypt_cost_max;
     return true;
@@ -344,6 +344,8 @@ Result<StoredPassword> store_password(std::string_view password) {
 
 bool password_matches(std::string_view stored, std::string_view password) {
     need_sodium();
+    // crypt(3) stops at a NUL, and to an HMAC a password and the same with NULs behind it are one key.
+    if (password.find('\0') != std::string_view::npos) return false;
     const auto parsed = parse(stored);
     if (!parsed) return false;
     const std::string& body = parsed->body;
@@ -357,7 +359,7 @@ bool password_matches(std::string_view stored, std::string_view password) {
             return same_octets(digest(scheme.digest(), password), body);
         case Kind::salted_digest: {
             const std::size_t octets = digest_octets(scheme);
-            if (body.size() < octets) return false;
+            if (body.size() <= octets) return false;
             const std::string_view salt = std::string_view(body).substr(octets);
             return same_octets(digest(scheme.digest(), password, salt),
                                std::string_view(body).substr(0, octets));
