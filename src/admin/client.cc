@@ -45,7 +45,7 @@ Error broken(int error_number, std::string_view doing) {
 
 }  // namespace
 
-Result<Client> Client::connect(const std::string& path, std::chrono::seconds patience) {
+Result<Client> Client::connect(const std::string& path, std::chrono::milliseconds patience) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof address.sun_path)
@@ -57,7 +57,7 @@ Result<Client> Client::connect(const std::string& path, std::chrono::seconds pat
 
     Client client(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (client.fd_ < 0) return errno_error(errno, "make a socket");
-    const timeval wait{.tv_sec = patience.count(), .tv_usec = 0};
+    const timeval wait{.tv_sec = patience.count() / 1000, .tv_usec = patience.count() % 1000 * 1000};
     setsockopt(client.fd_, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     setsockopt(client.fd_, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
     if (::connect(client.fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)

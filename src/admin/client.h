@@ -21,7 +21,7 @@ class Client {
     // `not_found`: no server runs there. `io`: the socket is there and closed to this user, or the like.
     // `patience` is how long an answer may take, in silence.
     static Result<Client> connect(const std::string& path,
-                                  std::chrono::seconds patience = std::chrono::seconds(600));
+                                  std::chrono::milliseconds patience = std::chrono::minutes(10));
 
     Client(Client&& other) noexcept;
     Client& operator=(Client&& other) noexcept;
