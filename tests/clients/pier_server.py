@@ -126,6 +126,16 @@ class PierServer:
                         raise Failed(f"pier serve ended with status {self.process.returncode} before it was ready:\n{self.log_tail()}")
         raise Failed(f"pier serve was not ready after {READY_SECONDS} s:\n{self.log_tail()}")
 
+    def start_and_kill(self, seconds):
+        """Starts, and kills `seconds` later, ready or not."""
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen([self.pier, "--config", str(self.config), "serve"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        time.sleep(seconds)
+        if process.poll() is not None:
+            raise Failed(f"pier serve ended with status {process.returncode} while it was starting:\n{self.log_tail()}")
+        process.kill()
+        process.wait()
+
     def stop(self):
         """SIGTERM, and a clean end."""
         process, self.process = self.process, None

@@ -154,6 +154,7 @@ class Exim:
             "all-octets.eml", "cr-at-end.eml", "cr-cr-lf.eml", "cr-lone.eml", "dot-after-lone-cr.eml", "lf-cr.eml", "utf16-attachment-raw.eml"],
         "adds an empty line after a header that ends without one": [
             "headers-only.eml", "headers-only-no-newline.eml", "python-msg_19.eml", "python-msg_35.eml"],
+        "does not double a dot within the header on a Unix socket": ["dots-in-headers.eml"],
         "completes addresses without a domain": ["python-msg_05.eml", "python-msg_15.eml"],
     }
 
