@@ -1,0 +1,90 @@
+#!/bin/bash
+# Makes build/pier_VERSION_ARCHITECTURE.deb from build/release/pier. Needs no root.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+pier=build/release/pier
+version=$(sed -n 's/^project(pier VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
+architecture=$(dpkg --print-architecture)
+tree=build/deb
+rm -rf "$tree"
+umask 022
+
+install -D -m 755 "$pier" "$tree/usr/bin/pier"
+strip --strip-unneeded "$tree/usr/bin/pier"
+for unit in packaging/systemd/*; do
+    install -D -m 644 "$unit" "$tree/lib/systemd/system/$(basename "$unit")"
+done
+install -D -m 644 packaging/sysusers.d/pier.conf "$tree/usr/lib/sysusers.d/pier.conf"
+install -d "$tree/etc/pier" "$tree/usr/share/man/man1" "$tree/usr/share/bash-completion/completions" \
+    "$tree/usr/share/zsh/vendor-completions" "$tree/usr/share/fish/vendor_completions.d" "$tree/usr/share/doc/pier" "$tree/DEBIAN"
+"$pier" config sample >"$tree/etc/pier/pier.toml"
+"$pier" man | gzip -9n >"$tree/usr/share/man/man1/pier.1.gz"
+"$pier" completion bash >"$tree/usr/share/bash-completion/completions/pier"
+"$pier" completion zsh >"$tree/usr/share/zsh/vendor-completions/_pier"
+"$pier" completion fish >"$tree/usr/share/fish/vendor_completions.d/pier.fish"
+cp README.md docs/*.md "$tree/usr/share/doc/pier/"
+{
+    echo "Pier, a mail server. Licensed under the Apache License, Version 2.0:"
+    echo "on Debian systems /usr/share/common-licenses/Apache-2.0."
+} >"$tree/usr/share/doc/pier/copyright"
+
+# dpkg-shlibdeps insists on a source package's control file.
+mkdir -p build/deb-libraries/debian
+printf 'Source: pier\nPackage: pier\nArchitecture: any\n' >build/deb-libraries/debian/control
+libraries=$(cd build/deb-libraries && dpkg-shlibdeps -O -e../deb/usr/bin/pier 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
+[ -n "$libraries" ] || { echo "make-deb: dpkg-shlibdeps found no libraries; is $pier built?" >&2; exit 1; }
+
+cat >"$tree/DEBIAN/control" <<END
+Package: pier
+Version: $version
+Architecture: $architecture
+Maintainer: The Pier developers <pier@pier.example>
+Section: mail
+Priority: optional
+Depends: $libraries
+Recommends: systemd
+Provides: pop3-server
+Installed-Size: $(du -k -s --exclude=DEBIAN "$tree" | cut -f1)
+Description: mail server: POP3 and LMTP on a durable store
+ Mail comes in over LMTP from the mail server that takes it from the world, is
+ kept in a log-structured store that acknowledges nothing before it is on disk,
+ and goes out over POP3 with TLS. One process, one configuration file.
+END
+echo /etc/pier/pier.toml >"$tree/DEBIAN/conffiles"
+cat >"$tree/DEBIAN/postinst" <<'END'
+#!/bin/sh
+set -e
+if [ "$1" = configure ]; then
+    if command -v systemd-sysusers >/dev/null; then
+        systemd-sysusers pier.conf
+    elif ! getent passwd pier >/dev/null; then
+        useradd --system --home-dir /var/lib/pier --shell /usr/sbin/nologin pier
+    fi
+    install -d -m 700 -o pier -g pier /var/lib/pier
+    if [ -d /run/systemd/system ]; then
+        systemctl daemon-reload
+        [ -z "$2" ] || systemctl try-restart pier.service
+    fi
+    if [ -z "$2" ]; then
+        echo "pier: edit /etc/pier/pier.toml, then: pier check && systemctl enable --now pier"
+    fi
+fi
+END
+cat >"$tree/DEBIAN/prerm" <<'END'
+#!/bin/sh
+set -e
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+    systemctl disable --now pier.service pier-pop3.socket pier-pop3s.socket pier-lmtp.socket
+fi
+END
+cat >"$tree/DEBIAN/postrm" <<'END'
+#!/bin/sh
+set -e
+# Mail is never removed: /var/lib/pier and the user stay, also after a purge.
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+fi
+END
+chmod 755 "$tree"/DEBIAN/postinst "$tree"/DEBIAN/prerm "$tree"/DEBIAN/postrm
+package=build/pier_${version}_$architecture.deb
+dpkg-deb --root-owner-group --build "$tree" "$package"

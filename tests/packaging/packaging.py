@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""What a stranger gets: the systemd units, the manual page and completions, and the demo, tried as a person would.
+
+usage: packaging.py --source DIR --pier PROGRAM units|manual|demo
+"""
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients"))
+from pier_server import Failed, free_ports
+
+
+def run(command, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120, **options)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(map(str, command))} ended with status {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def expect(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def units(top, pier):
+    """systemd finds nothing wrong with the units, calls them safe, and their sockets fit the default listeners."""
+    sample = run([pier, "config", "sample"])
+    with tempfile.TemporaryDirectory() as folder:
+        for unit in (top / "packaging/systemd").iterdir():
+            text = unit.read_text().replace("/usr/bin/pier", pier)
+            # The manual page is not installed where the tests run.
+            (Path(folder) / unit.name).write_text(re.sub(r"(?m)^Documentation=.*\n", "", text))
+        done = subprocess.run(["systemd-analyze", "verify", *Path(folder).iterdir()], capture_output=True, text=True)
+        own = [line for line in done.stderr.splitlines() if "pier" in line]
+        expect(not own, "systemd-analyze verify:\n" + "\n".join(own))
+        security = run(["systemd-analyze", "security", "--offline=true", "--threshold=20", f"{folder}/pier.service"])
+        print(security.strip().splitlines()[-1])
+    for unit, name in (("pop3", "pop3-110"), ("pop3s", "pop3s-995"), ("lmtp", "lmtp-socket")):
+        text = (top / f"packaging/systemd/pier-{unit}.socket").read_text()
+        expect(f"FileDescriptorName={name}\n" in text, f"pier-{unit}.socket does not carry the listener's name {name}")
+    expect("/run/pier/lmtp.sock" in sample, "the sample configuration does not name /run/pier/lmtp.sock, which pier-lmtp.socket listens on")
+    users = run(["systemd-sysusers", "--dry-run", top / "packaging/sysusers.d/pier.conf"])
+    print(users.strip() or "sysusers: nothing to do")
+
+
+def manual(top, pier):
+    """The manual page renders without a warning and names every command; completions are valid shell."""
+    page = run([pier, "man"])
+    with tempfile.NamedTemporaryFile("w", suffix=".1") as file:
+        file.write(page)
+        file.flush()
+        done = subprocess.run(["man", "--warnings=w", "-E", "UTF-8", "-l", "-Tutf8", "-Z", file.name], capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8", "MANROFFSEQ": ""})
+        expect(done.returncode == 0 and not done.stderr.strip(), f"man finds faults in the page:\n{done.stderr}")
+    for word in ("serve", "check", "account add", "import maildir", "store verify", "/etc/pier/pier.toml"):
+        expect(word in page.replace("\\-", "-").replace("\\ ", " "), f"the manual page does not mention '{word}'")
+    bash = run([pier, "completion", "bash"])
+    run(["bash", "-n"], input=bash)
+    for shell in ("zsh", "fish"):
+        expect("account" in run([pier, "completion", shell]), f"the completion for {shell} does not know 'account'")
+    print("manual page and completions are in order")
+
+
+class Demo:
+    """packaging/demo/run-demo with ports of its own, and what it printed so far."""
+
+    def __init__(self, top, pier, folder, ports):
+        self.output = folder / "output"
+        environment = {**os.environ, "PIER": pier, "PIER_DEMO": str(folder / "demo")}
+        environment.update(zip(("PIER_POP3_PORT", "PIER_POP3S_PORT", "PIER_LMTP_PORT"), map(str, ports)))
+        self.process = subprocess.Popen([top / "packaging/demo/run-demo"], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                                        stdout=open(self.output, "wb"), stderr=subprocess.STDOUT)
+        self.port = ports[0]
+
+    def text(self):
+        return self.output.read_text(errors="replace")
+
+    def wait_until_ready(self):
+        deadline = time.monotonic() + 120
+        while subprocess.run(["curl", "-s", "-m", "1", f"telnet://127.0.0.1:{self.port}"], stdin=subprocess.DEVNULL, capture_output=True).stdout[:3] != b"+OK":
+            expect(self.process.poll() is None, f"the demo ended with status {self.process.poll()}:\n{self.text()}")
+            expect(time.monotonic() < deadline, f"the demo does not serve after 120 s:\n{self.text()}")
+            time.sleep(0.2)
+
+    def stop(self, how):
+        self.process.send_signal(how)
+        status = self.process.wait(60)
+        expect(status == 0, f"the demo ended with status {status} after signal {how}:\n{self.text()[-2000:]}")
+
+
+def demo(top, pier):
+    """Every command that the demo prints works; a second run goes on with the first one's state; taken ports are told."""
+    folder = Path(tempfile.mkdtemp(prefix="pier-demo-"))
+    ports = free_ports(3)
+    first = Demo(top, pier, folder, ports)
+    try:
+        first.wait_until_ready()
+        commands = [line.strip() for line in first.text().splitlines() if re.match(r"\s+(curl |\(printf|openssl |\S*pier --config)", line)]
+        expect(len(commands) >= 8, f"the demo prints only {len(commands)} commands:\n{first.text()}")
+        outputs = {}
+        for command in commands:
+            text = "QUIT\r\n" if command.startswith("openssl") else ""
+            done = subprocess.run(["bash", "-c", command], cwd=top, input=text, capture_output=True, text=True, errors="replace", timeout=60)
+            # curl's telnet ends with the connection, which is its only way to end here.
+            expect(done.returncode == 0 or "telnet" in command, f"a printed command failed with status {done.returncode}: {command}\n{done.stderr}{done.stdout[-500:]}")
+            outputs[command] = done.stdout
+        listing = next(out for command, out in outputs.items() if command.startswith("curl -u"))
+        samples = len(list((top / "samples").glob("*.eml")))
+        sizes = [int(line.split()[1]) for line in listing.splitlines()]
+        expect(len(sizes) == samples + 1, f"{samples} samples and one large message make no list of {len(sizes)}:\n{listing}")
+        expect(max(sizes) > 12_000_000, "the message of 12 MB is not there")
+        delivered = next(out for command, out in outputs.items() if "LHLO" in command)
+        expect(delivered.count("\n250 ") >= 3, f"the printed LMTP dialogue was not answered:\n{delivered}")
+        taken = subprocess.run([top / "packaging/demo/run-demo"], cwd=folder, capture_output=True, text=True, timeout=60,
+                               env={**os.environ, "PIER": pier, "PIER_DEMO": str(folder / "demo"), "PIER_POP3_PORT": str(ports[0])})
+        expect(taken.returncode == 1 and f"port {ports[0]} on 127.0.0.1 is taken" in taken.stderr, f"a taken port is not told:\n{taken.stderr}")
+        first.stop(signal.SIGINT)
+
+        second = Demo(top, pier, folder, ports)
+        first = second
+        second.wait_until_ready()
+        password = (folder / "demo/password").read_text().strip()
+        again = run(["curl", "-sS", "-u", f"demo:{password}", f"pop3://127.0.0.1:{ports[0]}/"])
+        # The delivery by hand and the one by `pier deliver` came on top; the import brought nothing twice.
+        expect(len(again.splitlines()) == samples + 3, f"after a second start {len(again.splitlines())} messages, not {samples + 3}")
+        second.stop(signal.SIGTERM)
+    except BaseException:
+        first.process.kill()
+        raise
+    shutil.rmtree(folder)
+    print(f"{len(commands)} printed commands work; the second run went on with the first one's mail")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", required=True, type=Path)
+    parser.add_argument("--pier", required=True)
+    parser.add_argument("part", choices=["units", "manual", "demo"])
+    options = parser.parse_args()
+    {"units": units, "manual": manual, "demo": demo}[options.part](options.source.resolve(), str(Path(options.pier).resolve()))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failed as failure:
+        sys.exit(f"FAILED {failure}")
