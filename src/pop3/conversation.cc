@@ -23,9 +23,7 @@ void append_line(std::string& out, std::string_view prefix, std::string_view tex
 }  // namespace
 
 Conversation::Conversation(const Limits& limits, Facts facts) : limits_(limits), facts_(std::move(facts)) {
-    ok(facts_.greeting);
-    facts_.greeting = {};
-    facts_.greeting.shrink_to_fit();
+    ok(std::exchange(facts_.greeting, {}));
 }
 
 Action Conversation::next() {
