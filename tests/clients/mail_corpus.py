@@ -1,8 +1,9 @@
 """The mail that the client tests send through Pier: samples/, and the e-mail test data of Debian's Python (mail that
 nobody here wrote, and not kept here)."""
+import re
 from pathlib import Path
 
-from pier_server import SAMPLES, Failed
+from pier_server import SAMPLES, Failed, canonical
 
 PYTHON_MAIL = Path("/usr/lib/python3.11/test/test_email/data")
 
@@ -22,3 +23,8 @@ def write_corpus(folder, messages):
     folder.mkdir()
     for name, octets in messages.items():
         (folder / name).write_bytes(octets)
+
+
+def imported(message):
+    """What `pier import eml` makes of a message: the canonical form, without the mbox line that some programs put in front."""
+    return canonical(re.sub(rb"\AFrom [^\n]*\n", b"", message))
