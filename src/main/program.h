@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include <CLI/App.hpp>
+#include <CLI/CLI.hpp>
 #include <boost/json/value.hpp>
 
 #include "base/result.h"
