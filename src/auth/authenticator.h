@@ -13,14 +13,14 @@
 namespace pier::auth {
 
 struct Refused {
-    enum class Why { credentials, disabled, busy } why{};   // busy: more checks are waiting than limits allow
-    std::string text;                                       // for the client
+    enum class Why { credentials, disabled, busy } why{};  // busy: more checks are waiting than limits allow
+    std::string text;                                      // for the client
 };
 using Verdict = std::variant<AccountPtr, Refused>;
 
 struct AuthLimits {
-    std::size_t threads = 2;                // password checks at once
-    std::size_t waiting_max = 1000;         // checks waiting; more are answered busy
+    std::size_t threads = 2;         // password checks at once
+    std::size_t waiting_max = 1000;  // checks waiting; more are answered busy
 };
 
 class Authenticator {
@@ -28,12 +28,14 @@ class Authenticator {
     Authenticator(Directory& directory, const AuthLimits& limits);  // the directory outlives it
     ~Authenticator();                                               // waits for the checks under way
 
-    // `done` runs on a thread of the pool, or before this returns when too many are waiting; post to your event loop. It is
-    // called exactly once. An authzid other than the user is refused.
-    void check_password(std::string authzid, std::string user, std::string password, std::function<void(Verdict)> done);
+    // `done` runs on a thread of the pool, or before this returns when too many are waiting; post to your
+    // event loop. It is called exactly once. An authzid other than the user is refused.
+    void check_password(std::string authzid, std::string user, std::string password,
+                        std::function<void(Verdict)> done);
 
-    // The user's SCRAM keys; for an unknown, disabled or keyless account ones made up, always the same for the same name
-    // (HMAC with a key that the store keeps), so that nobody learns which names exist. Never waits.
+    // The user's SCRAM keys; for an unknown, disabled or keyless account ones made up, always the same for
+    // the same name (HMAC with a key that the store keeps), so that nobody learns which names exist. Never
+    // waits.
     wire::ScramKeys scram_keys(std::string_view user, wire::ScramHash hash) const;
 
     // After a SCRAM proof: the account, or why not. Never waits.

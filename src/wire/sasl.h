@@ -1,6 +1,6 @@
 // The server's side of a SASL exchange (RFC 4422): PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login),
-// SCRAM-SHA-1 and SCRAM-SHA-256 (RFC 5802, RFC 7677). Pure: no socket, no clock, no randomness, no password store.
-// Texts are raw octets; the protocols put base64 around them. One object per exchange, one thread.
+// SCRAM-SHA-1 and SCRAM-SHA-256 (RFC 5802, RFC 7677). Pure: no socket, no clock, no randomness, no password
+// store. Texts are raw octets; the protocols put base64 around them. One object per exchange, one thread.
 //
 //   auto exchange = SaslExchange::begin("SCRAM-SHA-256");
 //   step = exchange->start(initial_response);      then, by what step holds:
@@ -31,13 +31,25 @@ struct ScramKeys {
 };
 
 // From a password (its UTF-8, as SASLprep leaves it; the caller prepares it).
-ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::string_view salt, std::uint32_t iterations);
+ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::string_view salt,
+                            std::uint32_t iterations);
 
-struct SaslChallenge { std::string text; };
-struct SaslCheckPassword { std::string authzid, user, password; };  // authzid empty: the user itself
-struct SaslNeedKeys { ScramHash hash{}; std::string user; };
-struct SaslProven { std::string authzid, user; };
-struct SaslFailed { std::string text; };    // malformed, or a wrong proof; safe to show to the client
+struct SaslChallenge {
+    std::string text;
+};
+struct SaslCheckPassword {
+    std::string authzid, user, password;
+};  // authzid empty: the user itself
+struct SaslNeedKeys {
+    ScramHash hash{};
+    std::string user;
+};
+struct SaslProven {
+    std::string authzid, user;
+};
+struct SaslFailed {
+    std::string text;
+};  // malformed, or a wrong proof; safe to show to the client
 using SaslStep = std::variant<SaslChallenge, SaslCheckPassword, SaslNeedKeys, SaslProven, SaslFailed>;
 
 class SaslExchange {
@@ -50,7 +62,7 @@ class SaslExchange {
     // `initial`: the initial response, absent if the client sent none (empty is not absent).
     virtual SaslStep start(std::optional<std::string_view> initial) = 0;
     virtual SaslStep on_response(std::string_view response) = 0;
-    virtual SaslStep on_keys(const ScramKeys& keys, std::string_view nonce);   // only after SaslNeedKeys
+    virtual SaslStep on_keys(const ScramKeys& keys, std::string_view nonce);  // only after SaslNeedKeys
 };
 
 // All names, strongest first, as CAPA and EHLO list them.
