@@ -92,10 +92,12 @@ std::optional<Time> date_around(const std::vector<std::string_view>& words, std:
     std::optional<unsigned> m;
     std::optional<int> d, y;
     std::chrono::minutes offset{0};
-    if (at >= 3 && (m = month(words[at - 2])) && (y = year(words[at - 1]))) {  // 3 Jan 1996 01:05:34 +0100
+    if (at >= 2) m = month(words[at - 2]);
+    if (at >= 3 && number(words[at - 3], 1, 2) && year(words[at - 1])) {  // 3 Jan 1996 01:05:34 +0100
         d = number(words[at - 3], 1, 2);
+        y = year(words[at - 1]);
         offset = zone(word(at + 1)).value_or(offset);
-    } else if (at >= 2 && (m = month(words[at - 2]))) {  // Jan 3 01:05:34 [MET [DST]] 1996 [+0100]
+    } else if (m) {  // Jan 3 01:05:34 [MET [DST]] 1996 [+0100]
         d = number(words[at - 1], 1, 2);
         for (std::size_t i = at + 1; i <= at + 4; ++i) {
             if (!y && number(word(i), 4, 4)) y = number(word(i), 4, 4);
