@@ -1,0 +1,223 @@
+#include "store/log/appender.h"
+
+#include <algorithm>
+#include <future>
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+namespace pier::store::log {
+
+Result<std::unique_ptr<File>> create_segment(Disk& disk, const SegmentHeader& header) {
+    const std::string name = segment_name(header.number);
+    auto file = disk.create(name);
+    if (!file) return file;
+    const std::string octets = encode_segment_header(header);
+    const std::string_view piece = octets;
+    auto done = (*file)->write(0, {&piece, 1});
+    if (done) done = (*file)->sync();
+    if (done) done = disk.sync_folder("log");
+    if (!done) {
+        // Half a segment would be in the way of the next try.
+        file->reset();
+        static_cast<void>(disk.remove(name));
+        return done.error();
+    }
+    return file;
+}
+
+class Appender::SealOperation : public Operation {
+  public:
+    explicit SealOperation(std::promise<std::optional<Error>>& told) : told_(told) {}
+    void build(Group&) override {}
+    void finish(const std::optional<Error>& failure) override { told_.set_value(failure); }
+
+  private:
+    std::promise<std::optional<Error>>& told_;
+};
+
+Appender::Appender(Disk& disk, Segments& segments, Index& index, ActiveSegment active,
+                   AppenderOptions options)
+    : disk_(disk),
+      segments_(segments),
+      index_(index),
+      applier_(index),
+      active_(std::move(active)),
+      options_(std::move(options)),
+      key_(checksum_key(options_.store_id)),
+      thread_([this] { run(); }) {}
+
+Appender::~Appender() {
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+}
+
+void Appender::submit(std::unique_ptr<Operation> operation) {
+    {
+        std::lock_guard lock(mutex_);
+        pending_.push_back(std::move(operation));
+    }
+    wake_.notify_one();
+}
+
+Result<void> Appender::seal() {
+    std::promise<std::optional<Error>> told;
+    auto answer = told.get_future();
+    submit(std::make_unique<SealOperation>(told));
+    if (const auto failure = answer.get()) return *failure;
+    return {};
+}
+
+void Appender::run() {
+    while (true) {
+        auto operations = take_pending();
+        if (operations.empty()) return;
+        run_group(std::move(operations));
+    }
+}
+
+std::deque<std::unique_ptr<Operation>> Appender::take_pending() {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [this] { return stopping_ || !pending_.empty(); });
+    std::deque<std::unique_ptr<Operation>> taken;
+    std::uint64_t octets = 0;
+    while (!pending_.empty()) {
+        const bool seals = dynamic_cast<SealOperation*>(pending_.front().get()) != nullptr;
+        // A seal stands alone: what came before it belongs into the old segment.
+        if (!taken.empty() && (seals || octets + pending_.front()->octets() > options_.group_octets_max))
+            break;
+        octets += pending_.front()->octets();
+        taken.push_back(std::move(pending_.front()));
+        pending_.pop_front();
+        if (seals) break;
+    }
+    return taken;
+}
+
+void Appender::run_group(std::deque<std::unique_ptr<Operation>> operations) {
+    if (failed_) {
+        const Error stopped{ErrorKind::stopped,
+                            "the store has stopped after a failure of its disk; see the log"};
+        for (const auto& operation : operations)
+            operation->finish(stopped);
+        return;
+    }
+    if (dynamic_cast<SealOperation*>(operations.front().get()) != nullptr) {
+        std::optional<Error> failure;
+        if (active_.end > segment_header_octets && !sealed_)
+            if (auto sealed = seal_active(); !sealed) failure = undo(sealed.error());
+        operations.front()->finish(failure);
+        return;
+    }
+    if (disk_nearly_full()) {
+        const Error full{ErrorKind::no_space, "the disk is nearly full: no new messages until space is made"};
+        std::erase_if(operations, [&](const auto& operation) {
+            if (operation->may_use_reserve()) return false;
+            operation->finish(full);
+            return true;
+        });
+    }
+    const auto failure = build_and_write(operations);
+    for (const auto& operation : operations)
+        operation->finish(failure);
+}
+
+std::optional<Error> Appender::build_and_write(std::deque<std::unique_ptr<Operation>>& operations) {
+    const bool full = active_.end + active_.table.size() >= options_.segment_octets_max ||
+                      active_.table.size() >= options_.segment_octets_max / 8;
+    if (full && !sealed_)
+        if (auto sealed = seal_active(); !sealed) return undo(sealed.error());
+    if (sealed_)
+        if (auto begun = begin_segment(); !begun) return undo(begun.error());
+
+    Group group({*active_.file, active_.segment->number(), active_.end, key_}, applier_, options_.clock());
+    for (const auto& operation : operations)
+        operation->build(group);
+    if (group.empty()) return std::nullopt;
+    if (auto failure = make_durable(group)) return failure;
+    active_.end = group.end();
+    active_.table += group.table();
+    groups_ += group.records() > 0 ? 1 : 0;
+    group_records_ += group.records();
+    return std::nullopt;
+}
+
+std::optional<Error> Appender::make_durable(Group& group) {
+    if (auto written = group.write(); !written) return undo(written.error());
+    if (group.records() > 0)
+        if (auto synced = active_.file->sync(); !synced) return stop_for_good(synced.error());
+    if (index_needs_resume_ && !index_.resume())
+        return undo({ErrorKind::no_space, "the index has no space on its disk"});
+    index_needs_resume_ = false;
+    if (auto committed = applier_.commit({active_.segment->number(), group.end()}); !committed) {
+        // Nobody has been told yet, so the group can still be taken back.
+        index_needs_resume_ = true;
+        return undo(committed.error());
+    }
+    return std::nullopt;
+}
+
+// Takes a group that did not become durable out of the log again. For want of space the store goes on;
+// anything else ends it.
+Error Appender::undo(Error cause) {
+    applier_.clear();
+    if (cause.kind != ErrorKind::no_space) return stop_for_good(std::move(cause));
+    if (!sealed_)
+        if (auto shortened = active_.file->truncate(active_.end); !shortened)
+            return stop_for_good(shortened.error());
+    return cause;
+}
+
+Error Appender::stop_for_good(Error cause) {
+    applier_.clear();
+    if (!failed_.exchange(true) && options_.on_fatal) options_.on_fatal(cause);
+    cause.kind = ErrorKind::stopped;
+    return cause;
+}
+
+bool Appender::disk_nearly_full() {
+    if (options_.reserve_octets == 0) return false;
+    const auto free = disk_.free_octets();
+    return free && *free < options_.reserve_octets;
+}
+
+// Ends the active segment with the table of its contents. Durable when it returns.
+Result<void> Appender::seal_active() {
+    Record record;
+    record.type = RecordType::table;
+    record.group_start = active_.end;
+    record.payload_octets = active_.table.size();
+    record.payload_checksum = XXH3_64bits(active_.table.data(), active_.table.size());
+    const std::string head = encode_record(record, key_);
+    const std::string footer = encode_footer(active_.end);
+    const std::string filling(record_octets(head.size() - record_header_octets, active_.table.size()) -
+                                  head.size() - active_.table.size(),
+                              '\0');
+    const std::string_view pieces[] = {head, active_.table, filling, footer};
+    if (auto written = active_.file->write(active_.end, pieces); !written) return written;
+    if (auto synced = active_.file->sync(); !synced) return Error{ErrorKind::io, synced.error().text};
+    sealed_ = true;
+    return {};
+}
+
+Result<void> Appender::begin_segment() {
+    SegmentHeader header;
+    header.number = active_.segment->number() + 1;
+    header.created_us = options_.clock().time_since_epoch().count();
+    header.store_id = options_.store_id;
+    auto file = create_segment(disk_, header);
+    if (!file) return file.error();
+    active_.file = file->get();
+    active_.segment = std::make_shared<Segment>(disk_, header.number, std::move(*file));
+    active_.end = segment_header_octets;
+    active_.table = std::string();
+    segments_.add(active_.segment);
+    sealed_ = false;
+    return {};
+}
+
+}  // namespace pier::store::log

@@ -1,0 +1,333 @@
+#include "store/log/cleaner.h"
+
+#include <algorithm>
+#include <future>
+#include <set>
+
+#include "base/log.h"
+#include "store/log/operations.h"
+
+namespace pier::store::log {
+namespace {
+
+constexpr std::chrono::seconds pause{60};
+constexpr std::uint64_t batch_octets_max = 4 << 20;
+constexpr std::size_t batch_records_max = 1000;
+
+struct OldRecord {
+    Record record;
+    Place place;
+    std::uint64_t payload_offset = 0;
+};
+
+// Keys and mailboxes that the segment mentions: stated again when its records have been.
+struct Mentioned {
+    std::set<std::uint64_t> mailboxes;
+    std::set<std::pair<std::uint64_t, ImportKey>> import_keys;
+};
+
+class WaitedOperation : public Operation {
+  public:
+    explicit WaitedOperation(std::promise<std::optional<Error>>& told) : told_(told) {}
+    void finish(const std::optional<Error>& failure) override { told_.set_value(failure); }
+
+  private:
+    std::promise<std::optional<Error>>& told_;
+};
+
+// States records of the segment again, as far as they still matter.
+class RestateOperation : public WaitedOperation {
+  public:
+    RestateOperation(std::promise<std::optional<Error>>& told, const File& file, const Segments& segments,
+                     std::vector<OldRecord> records)
+        : WaitedOperation(told), file_(file), segments_(segments), records_(std::move(records)) {}
+
+    std::uint64_t octets() const override {
+        std::uint64_t sum = 0;
+        for (const OldRecord& old : records_)
+            sum += old.record.payload_octets;
+        return sum;
+    }
+
+    void build(Group& group) override {
+        for (const OldRecord& old : records_)
+            restate(group, old);
+    }
+
+  private:
+    void restate(Group& group, const OldRecord& old) const {
+        const std::uint32_t going = old.place.segment;
+        switch (old.record.type) {
+            case RecordType::message:
+                return restate_message(group, old);
+            case RecordType::copy: {
+                const auto entry = group.state().entry(old.record.mailbox, old.record.uid);
+                // If its body goes too, it is stated again behind that.
+                if (entry && entry->stated_in == going && entry->place.segment != going)
+                    group.add(copy_record(old.record.mailbox, old.record.uid, old.record.account, *entry));
+                return;
+            }
+            case RecordType::flags: {
+                const auto entry = group.state().entry(old.record.mailbox, old.record.uid);
+                if (entry && entry->modseq == old.record.modseq && entry->stated_in != going)
+                    add_again(group, old.record);
+                return;
+            }
+            case RecordType::remove: {
+                // As long as a segment states the entry, a rebuild must learn that it was removed.
+                Record kept = old.record;
+                std::erase_if(kept.removals, [&](const Removal& removal) {
+                    return removal.segment == going || !segments_.contains(removal.segment);
+                });
+                if (!kept.removals.empty()) add_again(group, std::move(kept));
+                return;
+            }
+            case RecordType::directory: {
+                const DirectoryRecord& put = old.record.directory;
+                const auto state =
+                    group.state().batch().get_as<DirectoryState>(key::directory(put.kind, put.key));
+                if (!state || state->stated_in != going) return;
+                Record kept = old.record;
+                kept.bits = state->gone ? bit::gone : 0;
+                kept.directory.id = state->id;
+                kept.directory.value = state->value;
+                return add_again(group, std::move(kept));
+            }
+            case RecordType::mailbox:
+            case RecordType::imported:
+            case RecordType::table:
+                return;  // see Mentioned
+        }
+    }
+
+    static void add_again(Group& group, Record record) {
+        record.bits |= bit::restated;
+        group.add(std::move(record));
+    }
+
+    void restate_message(Group& group, const OldRecord& old) const {
+        Applier& state = group.state();
+        std::vector<std::pair<std::uint64_t, Uid>> holders;
+        const auto owner = state.entry(old.record.mailbox, old.record.uid);
+        if (owner && owner->place == old.place) holders.emplace_back(old.record.mailbox, old.record.uid);
+        state.batch().each(key::references(old.place), [&](std::string_view at, std::string_view) {
+            const auto holder = key::reference_entry(at);
+            if (holders.empty() || holders.front() != holder) holders.push_back(holder);
+            return true;
+        });
+        Place body;
+        for (const auto& [mailbox, uid] : holders) {
+            auto entry = state.entry(mailbox, uid);
+            const MailboxState* box = state.mailbox(mailbox);
+            if (!entry || box == nullptr) continue;
+            if (body == Place()) {
+                Payload payload;
+                payload.file = &file_;
+                payload.file_offset = old.payload_offset;
+                payload.file_octets = old.record.payload_octets;
+                payload.checksum = old.record.payload_checksum;
+                body = group.add(message_record(mailbox, uid, box->account, *entry), payload);
+                continue;
+            }
+            entry->place = body;
+            entry->owner_mailbox = holders.front().first;
+            entry->owner_uid = holders.front().second;
+            group.add(copy_record(mailbox, uid, box->account, *entry));
+        }
+    }
+
+    const File& file_;
+    const Segments& segments_;
+    const std::vector<OldRecord> records_;
+};
+
+// What the segment's records leave behind when they are gone: the counters of its mailboxes, the keys of dead
+// imports.
+class RestateMentionedOperation : public WaitedOperation {
+  public:
+    RestateMentionedOperation(std::promise<std::optional<Error>>& told, std::uint32_t going,
+                              const Mentioned& mentioned)
+        : WaitedOperation(told), going_(going), mentioned_(mentioned) {}
+
+    void build(Group& group) override {
+        for (const std::uint64_t id : mentioned_.mailboxes) {
+            const MailboxState* state = group.state().mailbox_even_gone(id);
+            if (state == nullptr) continue;
+            Record record = mailbox_record(id, *state);
+            record.bits |= bit::restated;
+            group.add(std::move(record));
+        }
+        for (const auto& [account, import_key] : mentioned_.import_keys) {
+            const auto stated_in =
+                group.state().batch().get_as<std::uint32_t>(key::import_key(account, import_key));
+            if (stated_in != going_) continue;
+            Record record;
+            record.type = RecordType::imported;
+            record.bits = bit::restated;
+            record.account = account;
+            record.import_key = import_key;
+            group.add(std::move(record));
+        }
+    }
+
+  private:
+    const std::uint32_t going_;
+    const Mentioned& mentioned_;
+};
+
+class ForgetOperation : public WaitedOperation {
+  public:
+    ForgetOperation(std::promise<std::optional<Error>>& told, std::uint32_t number)
+        : WaitedOperation(told), number_(number) {}
+    void build(Group& group) override { group.forget_segment(number_); }
+
+  private:
+    const std::uint32_t number_;
+};
+
+template <class Op, class... Args>
+Result<void> perform(Appender& appender, Args&&... args) {
+    std::promise<std::optional<Error>> told;
+    auto answer = told.get_future();
+    appender.submit(std::make_unique<Op>(told, std::forward<Args>(args)...));
+    if (const auto failure = answer.get()) return *failure;
+    return {};
+}
+
+}  // namespace
+
+Cleaner::Cleaner(Disk& disk, Segments& segments, Index& index, Appender& appender, SnapshotCache& cache,
+                 CleanerOptions options)
+    : disk_(disk),
+      segments_(segments),
+      index_(index),
+      appender_(appender),
+      cache_(cache),
+      options_(std::move(options)) {
+    if (options_.background) thread_ = std::thread([this] { run(); });
+}
+
+Cleaner::~Cleaner() {
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_one();
+    if (thread_.joinable()) thread_.join();
+}
+
+bool Cleaner::stopping() {
+    std::lock_guard lock(mutex_);
+    return stopping_;
+}
+
+void Cleaner::run() {
+    while (true) {
+        {
+            std::unique_lock lock(mutex_);
+            if (wake_.wait_for(lock, pause, [this] { return stopping_; })) return;
+        }
+        const auto cleaned = clean_what_is_due(false);
+        if (!cleaned && cleaned.error().kind == ErrorKind::stopped) return;
+        if (!cleaned)
+            pier::log::warning("store.cleaner",
+                               {{"reason", cleaned.error().text}, {"hint", "it will try again"}});
+    }
+}
+
+Result<std::uint64_t> Cleaner::clean(bool all) {
+    if (auto sealed = appender_.seal(); !sealed) return sealed.error();
+    return clean_what_is_due(all);
+}
+
+bool Cleaner::purge_is_due(const SegmentState& state) const {
+    if (state.dead_since_us == 0) return false;
+    // Early enough that the limit is kept even when the cleaner is busy elsewhere.
+    const auto limit = std::chrono::duration_cast<std::chrono::microseconds>(options_.purge_after) * 7 / 8;
+    return options_.clock().time_since_epoch().count() - state.dead_since_us >= limit.count();
+}
+
+bool Cleaner::due(const SegmentState& state, bool all) const {
+    if (all || purge_is_due(state)) return true;
+    return state.live_octets * 100 < state.octets * options_.clean_below_percent;
+}
+
+Result<std::uint64_t> Cleaner::clean_what_is_due(bool all) {
+    std::lock_guard lock(working_);
+    struct Candidate {
+        std::uint32_t number = 0;
+        SegmentState state;
+    };
+    std::vector<Candidate> candidates;
+    const auto numbers = segments_.numbers();
+    for (const std::uint32_t number : numbers) {
+        const auto state = index_.get_as<SegmentState>(key::segment(number));
+        if (!state) return state.error();
+        if (due(state->value_or(SegmentState()), all))
+            candidates.push_back({number, state->value_or(SegmentState())});
+    }
+    // The unsealed one is cleaned only when it holds something that must leave the disk.
+    if (!candidates.empty() && candidates.back().number == numbers.back() &&
+        purge_is_due(candidates.back().state))
+        if (auto sealed = appender_.seal(); !sealed) return sealed.error();
+    // Those with nothing alive first: they cost nothing, and a crash may have left one that has been stated
+    // again already.
+    std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+        return a.state.live_octets == 0 && b.state.live_octets != 0;
+    });
+    std::uint64_t count = 0;
+    for (const Candidate& candidate : candidates) {
+        if (stopping()) break;
+        const auto cleaned = clean_segment(candidate.number);
+        if (!cleaned) return cleaned.error();
+        count += *cleaned ? 1 : 0;
+    }
+    return count;
+}
+
+Result<bool> Cleaner::clean_segment(std::uint32_t number) {
+    const SegmentPtr segment = segments_.find(number);
+    if (!segment) return false;
+    const auto opened = segment->file();
+    if (!opened) return opened.error();
+    const File& file = **opened;
+    const auto table_offset = sealed_at(file);
+    if (!table_offset) return table_offset.error();
+    if (!*table_offset) return false;
+    const auto table = read_table(file, **table_offset, options_.key);
+    if (!table) return table.error();
+
+    Mentioned mentioned;
+    std::vector<OldRecord> records;
+    std::uint64_t octets = 0;
+    const auto flush = [&]() -> Result<void> {
+        if (stopping()) return Error{ErrorKind::stopped, "the store is closing"};
+        octets = 0;
+        return perform<RestateOperation>(appender_, file, segments_, std::exchange(records, {}));
+    };
+    const auto take = [&](const Record& record, Place place, std::uint64_t) -> Result<void> {
+        if (record.mailbox != 0) mentioned.mailboxes.insert(record.mailbox);
+        if (record.from_mailbox != 0) mentioned.mailboxes.insert(record.from_mailbox);
+        if (record.import_key) mentioned.import_keys.emplace(record.account, *record.import_key);
+        octets += record.payload_octets;
+        const std::uint64_t head = encode_record(record, options_.key).size();
+        records.push_back({record, place, place.offset + head});
+        if (octets < batch_octets_max && records.size() < batch_records_max) return {};
+        return flush();
+    };
+    auto done = for_each_in_table(number, *table, 0, options_.key, take);
+    if (done && !records.empty()) done = flush();
+    if (done) done = perform<RestateMentionedOperation>(appender_, number, mentioned);
+    if (done) done = perform<ForgetOperation>(appender_, number);
+    // An index from before this would look for the segment, and bring back what was removed.
+    if (done) done = index_.sync();
+    if (!done) return done.error();
+    segments_.take_out(number);
+    cache_.clear();
+    if (auto removed = disk_.remove(segment_name(number)); !removed) return removed.error();
+    if (auto synced = disk_.sync_folder("log"); !synced) return synced.error();
+    ++cleaned_;
+    return true;
+}
+
+}  // namespace pier::store::log
