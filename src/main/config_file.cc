@@ -224,6 +224,7 @@ class Reader {
 Loaded unreadable(const std::string& path) {
     Loaded loaded;
     loaded.file.file = path;
+    loaded.was_read = false;
     finish(loaded.config);
     return loaded;
 }

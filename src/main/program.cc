@@ -122,7 +122,7 @@ int Program::tell_parse_error(const CLI::ParseError& error) {
     const CLI::App& command = deepest();
     if (error.get_exit_code() == 0) {  // --help, --version
         terminal_.out << (error.get_name() == "CallForVersion" ? fmt::format("pier {}\n", error.what())
-                                                               : command.help());
+                                                               : app_.help());
         return exit_code::fine;
     }
     std::string text = error.what();

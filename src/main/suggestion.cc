@@ -34,8 +34,8 @@ std::string_view nearest(std::string_view word, const std::vector<std::string_vi
         // Half a name is meant too: "timeout" for "idle_timeout".
         if (word.size() >= 4 && candidate.find(word) != std::string_view::npos)
             distance = std::min<std::size_t>(distance, 2);
-        const std::size_t distance_max =
-            std::max<std::size_t>(1, std::min(word.size(), candidate.size()) / 3);
+        const std::size_t shorter = std::min(word.size(), candidate.size());
+        const std::size_t distance_max = shorter == 1 ? 0 : std::max<std::size_t>(1, shorter / 3);
         if (distance > distance_max || (!best.empty() && distance >= best_distance)) continue;
         best = candidate;
         best_distance = distance;

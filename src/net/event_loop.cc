@@ -30,6 +30,7 @@ void EventLoop::stop() {
 
 void EventLoop::sweep() {
     const auto now = std::chrono::steady_clock::now();
+    last_sweep_ = now;
     for_each_connection([&](Connection& connection) {
         if (connection.deadline() <= now) connection.wake(Connection::Woken::deadline);
     });

@@ -2,6 +2,8 @@
 // for deadlines. Connections live and die on their loop and never cross threads.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -46,7 +48,9 @@ class EventLoop {
         std::unique_ptr<std::vector<char>> bytes_;
     };
 
-    std::size_t connections() const { return connections_.size(); }  // on the loop's thread
+    // When the loop last looked at its deadlines: a loop that hangs stops doing so. Any thread.
+    std::chrono::steady_clock::time_point last_sweep() const { return last_sweep_; }
+
     template <class Function>
     void for_each_connection(Function function) {  // on the loop's thread
         const auto copy = connections_;
@@ -60,6 +64,7 @@ class EventLoop {
     void remove(Connection& connection);
     void sweep();
 
+    std::atomic<std::chrono::steady_clock::time_point> last_sweep_ = std::chrono::steady_clock::now();
     std::vector<char> read_buffer_;
     std::vector<std::unique_ptr<std::vector<char>>> free_blocks_;
     std::vector<Connection*> connections_;  // each knows its place

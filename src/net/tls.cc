@@ -58,12 +58,12 @@ std::string tls_error_text() {
 }
 
 Result<std::unique_ptr<Tls>> Tls::load(const TlsFiles& files) {
-    std::unique_ptr<Tls> tls(new Tls(files));
-    if (auto loaded = tls->reload(); !loaded) return loaded.error();
+    std::unique_ptr<Tls> tls(new Tls);
+    if (auto loaded = tls->reload(files); !loaded) return loaded.error();
     return tls;
 }
 
-Result<void> Tls::reload() {
+Result<void> Tls::reload(const TlsFiles& files) {
     ERR_clear_error();
     auto next = std::make_shared<Context>();
     SSL_CTX* ctx = next->ctx;
@@ -82,23 +82,23 @@ Result<void> Tls::reload() {
     SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, nullptr);
 
-    if (SSL_CTX_use_certificate_chain_file(ctx, files_.certificate.c_str()) != 1)
+    if (SSL_CTX_use_certificate_chain_file(ctx, files.certificate.c_str()) != 1)
         return Error{ErrorKind::invalid,
                      fmt::format("cannot use the certificate {}: {}. It must be PEM, the server's "
                                  "certificate first.",
-                                 files_.certificate, tls_error_text())};
-    if (SSL_CTX_use_PrivateKey_file(ctx, files_.key.c_str(), SSL_FILETYPE_PEM) != 1)
+                                 files.certificate, tls_error_text())};
+    if (SSL_CTX_use_PrivateKey_file(ctx, files.key.c_str(), SSL_FILETYPE_PEM) != 1)
         return Error{ErrorKind::invalid,
                      fmt::format("cannot use the key {}: {}. It must be PEM, without a passphrase, "
                                  "readable, and belong to {}.",
-                                 files_.key, tls_error_text(), files_.certificate)};
+                                 files.key, tls_error_text(), files.certificate)};
     if (SSL_CTX_check_private_key(ctx) != 1)
         return Error{ErrorKind::invalid, fmt::format("the key {} does not belong to the certificate {}",
-                                                     files_.key, files_.certificate)};
+                                                     files.key, files.certificate)};
     const X509* certificate = SSL_CTX_get0_certificate(ctx);
     if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
         return Error{ErrorKind::invalid,
-                     fmt::format("the certificate {} has expired; put a new one there", files_.certificate)};
+                     fmt::format("the certificate {} has expired; put a new one there", files.certificate)};
     std::lock_guard lock(mutex_);
     context_ = std::move(next);
     return {};

@@ -23,8 +23,8 @@ class Tls {
     // certificate is within its time. The text of a failure says which file and why.
     static Result<std::unique_ptr<Tls>> load(const TlsFiles& files);
 
-    // Reads the files again. If they are not right, what was loaded before stays in use.
-    Result<void> reload();
+    // Reads the files, perhaps new ones. If they are not right, what was loaded before stays in use.
+    Result<void> reload(const TlsFiles& files);
 
     // A new connection's state for the socket `fd`. `alpn` ("pop3") is the only protocol name that is
     // accepted from a client that names any (RFC 7301); it must be a literal. Null if memory is short.
@@ -35,9 +35,8 @@ class Tls {
 
   private:
     struct Context;
-    explicit Tls(TlsFiles files) : files_(std::move(files)) {}
+    Tls() = default;
 
-    TlsFiles files_;
     mutable std::mutex mutex_;
     std::shared_ptr<Context> context_;
 };

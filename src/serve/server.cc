@@ -1,5 +1,6 @@
 #include "serve/server.h"
 
+#include <algorithm>
 #include <exception>
 
 #include <boost/asio/co_spawn.hpp>
@@ -50,6 +51,12 @@ std::vector<std::pair<std::string, net::Endpoint>> Server::listeners() const {
     for (const auto& listener : listeners_)
         all.emplace_back(listener->options.name, listener->sockets.local());
     return all;
+}
+
+bool Server::responsive(std::chrono::seconds limit) const {
+    const auto oldest = std::chrono::steady_clock::now() - limit;
+    return std::all_of(loops_.begin(), loops_.end(),
+                       [&](const auto& loop) { return loop->last_sweep() >= oldest; });
 }
 
 bool Server::admit(const net::Endpoint& peer) {

@@ -50,6 +50,9 @@ class Server {
     void stop(
         std::chrono::seconds grace, const std::function<bool()>& hurry = [] { return false; });
 
+    // All loops have been round within `limit`: for a watchdog.
+    bool responsive(std::chrono::seconds limit) const;
+
     std::size_t connections() const { return connections_; }
     std::uint64_t accepted() const { return accepted_; }
     std::uint64_t refused() const { return refused_; }

@@ -278,14 +278,14 @@ TEST_F(TlsTest, AClientThatNamesPop3IsServed) {
 TEST_F(TlsTest, ABrokenCertificateIsRefusedAndTheOldOneKept) {
     EXPECT_GE(tls_->days_left(), 29);
     test::make_certificate(files_, -1);  // expired
-    auto reloaded = tls_->reload();
+    auto reloaded = tls_->reload({files_.certificate, files_.key});
     ASSERT_TRUE(reloaded.has_error());
     EXPECT_NE(reloaded.error().text.find("expired"), std::string::npos);
     EXPECT_GE(tls_->days_left(), 29);
 
     EXPECT_TRUE(Tls::load({files_.folder + "/none.pem", files_.key}).has_error());
     test::make_certificate(files_, 60);
-    EXPECT_TRUE(tls_->reload().has_value());
+    EXPECT_TRUE(tls_->reload({files_.certificate, files_.key}).has_value());
     EXPECT_GE(tls_->days_left(), 59);
 }
 

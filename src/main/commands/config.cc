@@ -23,7 +23,7 @@ boost::json::object to_json(const Problem& problem) {
 
 int check(Program& program) {
     Loaded loaded = program.loaded();
-    check_machine(loaded);
+    if (loaded.was_read) check_machine(loaded);
     std::string text;
     boost::json::array list;
     for (const Problem& problem : loaded.problems) {

@@ -1,0 +1,91 @@
+// A running server: every part built from the configuration and wired to the others, in the order in which
+// they depend on each other. Built, started and stopped by serve().
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/thread_pool.hpp>
+
+#include "admin/api.h"
+#include "auth/authenticator.h"
+#include "auth/directory.h"
+#include "delivery/delivery.h"
+#include "main/config.h"
+#include "serve/admin_driver.h"
+#include "serve/leases.h"
+#include "serve/lmtp_driver.h"
+#include "serve/pop3_driver.h"
+#include "serve/server.h"
+#include "store/store.h"
+
+namespace pier::program {
+
+// A listening socket that systemd has handed over, with its FileDescriptorName.
+struct HandedSocket {
+    std::string name;
+    int fd = -1;
+};
+
+// Takes the log's settings up. False if its file cannot be opened: then it stays as it was.
+bool configure_log(const LogConfig& config);
+
+class Running {
+  public:
+    Running(const Config& config, std::string config_file);
+    ~Running();
+
+    // What may need root: the certificate and the sockets. `handed` are used for the listeners of their
+    // names.
+    Result<void> bind(const std::vector<HandedSocket>& handed);
+    // The store and what stands on it. It may take a moment: the log is replayed.
+    Result<void> open();
+    void start();
+    // See serve::Server::stop.
+    void stop(const std::function<bool()>& hurry);
+
+    // The configuration read again: the log's settings and the certificates are taken up. The text says what
+    // was done.
+    Result<std::string> reload();
+
+    bool failed() const { return failed_; }  // the store is beyond use: the process should end
+    bool responsive() const;
+    std::string ready_text() const;  // "pop3 on 127.0.0.1:1110, …"
+
+  private:
+    Result<void> bind_listener(const ListenerConfig& listener, const std::vector<HandedSocket>& handed);
+    Result<void> open_management();
+    serve::Protocol protocol_for(const ListenerConfig& listener);
+    void register_methods();
+    boost::json::object status() const;
+
+    struct Bound {
+        ListenerConfig config;
+        net::ListenSockets sockets;
+    };
+
+    Config config_;
+    const std::string config_file_;
+    const Time started_ = system_now();
+    std::size_t threads_ = 1;
+    std::atomic<bool> failed_ = false;
+    std::unique_ptr<net::Tls> tls_;
+    std::vector<Bound> bound_;
+    std::unique_ptr<store::Store> store_;
+    std::unique_ptr<auth::Directory> directory_;
+    std::unique_ptr<auth::Authenticator> authenticator_;
+    std::unique_ptr<delivery::Delivery> delivery_;
+    serve::Leases leases_;
+    std::unique_ptr<serve::Pop3Service> pop3_;
+    std::unique_ptr<serve::LmtpService> lmtp_;
+    std::deque<serve::Pop3Listener> pop3_listeners_;  // sessions hold references
+    admin::Api api_;
+    std::unique_ptr<serve::AdminService> admin_;
+    boost::asio::thread_pool disk_pool_;
+    std::unique_ptr<serve::Server> server_;  // last: its sessions use all the others
+};
+
+}  // namespace pier::program

@@ -1,0 +1,109 @@
+#include "main/serve.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/log.h"
+#include "main/privileges.h"
+#include "main/running.h"
+
+namespace pier::program {
+namespace {
+
+std::vector<HandedSocket> sockets_from_systemd() {
+    char** names = nullptr;
+    const int count = ::sd_listen_fds_with_names(1, &names);
+    std::vector<HandedSocket> sockets;
+    for (int i = 0; i < count; ++i) {
+        sockets.push_back({names[i], SD_LISTEN_FDS_START + i});
+        std::free(names[i]);
+    }
+    std::free(names);
+    return sockets;
+}
+
+// The signals that serve() answers, blocked in every thread so that the main thread alone receives them.
+sigset_t block_signals() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP})
+        ::sigaddset(&set, number);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    return set;
+}
+
+// The next signal, or 0 after a second.
+int next_signal(const sigset_t& set) {
+    const timespec second{1, 0};
+    const int number = ::sigtimedwait(&set, nullptr, &second);
+    return number > 0 ? number : 0;
+}
+
+int fail(const char* doing, const Error& error) {
+    log::error("start.failed", {{"while", doing}, {"reason", error.text}});
+    ::sd_notifyf(0, "STATUS=%s", error.text.c_str());
+    return 1;
+}
+
+// Until a signal says stop, or the store fails.
+void watch(Running& running, const sigset_t& signals) {
+    std::uint64_t watchdog_us = 0;
+    const bool watchdog = ::sd_watchdog_enabled(0, &watchdog_us) > 0;
+    while (!running.failed()) {
+        const int number = next_signal(signals);
+        if (number == SIGTERM || number == SIGINT) {
+            log::info("stop.asked", {{"signal", number == SIGINT ? "SIGINT" : "SIGTERM"}});
+            return;
+        }
+        if (number == SIGHUP) {
+            ::sd_notify(0, "RELOADING=1");
+            if (const auto reloaded = running.reload(); !reloaded)
+                log::error("reload.failed", {{"reason", reloaded.error().text}});
+            ::sd_notify(0, "READY=1");
+        }
+        if (watchdog && running.responsive()) ::sd_notify(0, "WATCHDOG=1");
+    }
+}
+
+}  // namespace
+
+int serve(const Config& config, const std::string& config_file) {
+    const sigset_t signals = block_signals();
+    if (!configure_log(config.log))
+        log::error("log.file.failed",
+                   {{"file", config.log.file}, {"hint", "logging to standard error instead"}});
+    ::umask(0077);
+    raise_open_files_limit();
+    if (auto made = prepare_data_folder(config.server.data_folder, config.server.user); !made)
+        return fail("preparing the data folder", made.error());
+
+    Running running(config, config_file);
+    if (auto bound = running.bind(sockets_from_systemd()); !bound) return fail("listening", bound.error());
+    if (auto dropped = drop_privileges(config.server.user); !dropped)
+        return fail("giving up root", dropped.error());
+    if (auto opened = running.open(); !opened) return fail("opening the store", opened.error());
+    running.start();
+    log::info("ready", {{"version", PIER_VERSION}, {"listening", running.ready_text()}});
+    ::sd_notify(0, "READY=1");
+
+    watch(running, signals);
+
+    ::sd_notify(0, "STOPPING=1");
+    // A second signal means: now.
+    running.stop([&] {
+        const timespec none{0, 0};
+        const int number = ::sigtimedwait(&signals, nullptr, &none);
+        return running.failed() || number == SIGTERM || number == SIGINT;
+    });
+    log::info("stopped", {{"reason", running.failed() ? "the store failed" : "asked to"}});
+    return running.failed() ? 1 : 0;
+}
+
+}  // namespace pier::program
