@@ -113,14 +113,14 @@ class AppendOperation : public Answering<std::vector<Result<Appended>>> {
         if (mailbox.uid_next == 0xFFFFFFFF)
             return Error{ErrorKind::busy,
                          "the mailbox has used all its UIDs; move its messages to a new one"};
+        if (target.import_key &&
+            group.state().batch().get(key::import_key(mailbox.account, *target.import_key)))
+            return Error{ErrorKind::exists, "this message has been imported before"};
         if (target.quota_octets != 0 &&
             group.state().usage(mailbox.account).octets + octets() > target.quota_octets)
             return Error{ErrorKind::over_quota,
                          fmt::format("the message's {} octets do not fit into the quota of {} octets",
                                      octets(), target.quota_octets)};
-        if (target.import_key &&
-            group.state().batch().get(key::import_key(mailbox.account, *target.import_key)))
-            return Error{ErrorKind::exists, "this message has been imported before"};
         const auto printable = [](char c) { return c >= 0x21 && c <= 0x7E; };
         if (target.uidl.size() > uidl_octets_max ||
             !std::all_of(target.uidl.begin(), target.uidl.end(), printable))

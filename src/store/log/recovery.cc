@@ -144,6 +144,7 @@ class Recovery {
             done += octets_of_[number];
             if (progress_) progress_(done, all);
         }
+        if (auto kept = keep_what_was_found(); !kept) return kept;
         // Copies may have named places in segments that were cleaned later; all have been stated again since.
         applier.forget_segments_except(numbers_);
         if (auto committed = applier.commit(reached_); !committed) return committed;
@@ -152,6 +153,15 @@ class Recovery {
                             {{"records", result_.replayed_records}, {"rebuilt", result_.rebuilt}});
         if (!result_.active.segment) return begin_segment(numbers_.back() + 1);
         return {};
+    }
+
+    // If only the process died, the last records may be in the kernel's memory alone. They are about to be
+    // shown, so they must survive the machine's death as well (else a UID could be given to two messages).
+    Result<void> keep_what_was_found() {
+        const auto last = segments_.find(numbers_.back())->file();
+        if (!last) return last.error();
+        if (auto synced = (*last)->sync(); !synced) return synced;
+        return disk_.sync_folder("log");
     }
 
     Result<void> replay_segment(Applier& applier, std::uint32_t number) {
