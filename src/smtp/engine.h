@@ -51,6 +51,7 @@ struct Session::Impl {
         std::optional<Reply> refusal;  // why the message cannot be taken; told at the end of its octets
         std::optional<wire::DotUnstuffer> dots;                  // DATA
         wire::CrlfNormalizer crlf;                               // BDAT
+        bool finished = false;                                   // BDAT: its last line has its end
         std::uint64_t line_octets = 0, line_octets_longest = 0;  // BDAT
     };
 

@@ -196,7 +196,11 @@ bool Session::Impl::read_chunk() {
         input.consume(block.size());
         chunk_left -= block.size();
         measure_lines(octets);
-        if (chunk_left == 0 && chunk_last) t.crlf.finish(octets);
+        take_octets(std::move(octets), t.line_octets_longest);
+    } else if (chunk_last && !t.finished) {
+        t.finished = true;
+        t.crlf.finish(octets);
+        measure_lines(octets);
         take_octets(std::move(octets), t.line_octets_longest);
     } else if (chunk_last) {
         end_message();
