@@ -185,6 +185,24 @@ class ForgetOperation : public WaitedOperation {
     const std::uint32_t number_;
 };
 
+// The records of a segment that is not written to any more: by its table, or one by one if that is damaged.
+// `corrupt` if records are lost: then the segment must stay, for whoever may still save them.
+Result<void> for_each_record(const File& file, std::uint32_t number, ChecksumKey key,
+                             const OnRecord& on_record) {
+    const auto table_offset = sealed_at(file);
+    if (!table_offset) return table_offset.error();
+    if (*table_offset) {
+        const auto table = read_table(file, **table_offset, key);
+        if (table) return for_each_in_table(number, *table, 0, key, on_record);
+        if (table.error().kind != ErrorKind::corrupt) return table.error();
+    }
+    const OnRecord no_more = [](const Record&, Place, std::uint64_t) -> Result<void> { return {}; };
+    const auto scan = scan_segment(file, number, 0, key, no_more);
+    if (!scan) return scan.error();
+    if (!scan->problems.empty()) return Error{ErrorKind::corrupt, scan->problems.front()};
+    return for_each_in_table(number, scan->table, 0, key, on_record);
+}
+
 template <class Op, class... Args>
 Result<void> perform(Appender& appender, Args&&... args) {
     std::promise<std::optional<Error>> told;
@@ -263,7 +281,10 @@ Result<std::uint64_t> Cleaner::clean_what_is_due(bool all) {
     for (const std::uint32_t number : numbers) {
         const auto state = index_.get_as<SegmentState>(key::segment(number));
         if (!state) return state.error();
-        if (due(state->value_or(SegmentState()), all))
+        // One that the index has forgotten was cleaned, but is still there: the machine stopped before it
+        // went.
+        const bool forgotten = !*state && number != numbers.back();
+        if (forgotten || due(state->value_or(SegmentState()), all))
             candidates.push_back({number, state->value_or(SegmentState())});
     }
     // The unsealed one is cleaned only when it holds something that must leave the disk.
@@ -279,7 +300,14 @@ Result<std::uint64_t> Cleaner::clean_what_is_due(bool all) {
     for (const Candidate& candidate : candidates) {
         if (stopping()) break;
         const auto cleaned = clean_segment(candidate.number);
-        if (!cleaned) return cleaned.error();
+        if (!cleaned && cleaned.error().kind != ErrorKind::corrupt) return cleaned.error();
+        if (!cleaned) {
+            pier::log::error("store.segment.not_cleaned",
+                             {{"segment", candidate.number},
+                              {"reason", cleaned.error().text},
+                              {"hint", "it is left as it is; restore it from a backup"}});
+            continue;
+        }
         count += *cleaned ? 1 : 0;
     }
     return count;
@@ -291,11 +319,9 @@ Result<bool> Cleaner::clean_segment(std::uint32_t number) {
     const auto opened = segment->file();
     if (!opened) return opened.error();
     const File& file = **opened;
-    const auto table_offset = sealed_at(file);
-    if (!table_offset) return table_offset.error();
-    if (!*table_offset) return false;
-    const auto table = read_table(file, **table_offset, options_.key);
-    if (!table) return table.error();
+    const auto sealed = sealed_at(file);
+    if (!sealed) return sealed.error();
+    if (!*sealed && number == segments_.numbers().back()) return false;  // still being written
 
     Mentioned mentioned;
     std::vector<OldRecord> records;
@@ -315,7 +341,7 @@ Result<bool> Cleaner::clean_segment(std::uint32_t number) {
         if (octets < batch_octets_max && records.size() < batch_records_max) return {};
         return flush();
     };
-    auto done = for_each_in_table(number, *table, 0, options_.key, take);
+    auto done = for_each_record(file, number, options_.key, take);
     if (done && !records.empty()) done = flush();
     if (done) done = perform<RestateMentionedOperation>(appender_, number, mentioned);
     if (done) done = perform<ForgetOperation>(appender_, number);

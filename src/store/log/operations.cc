@@ -129,8 +129,9 @@ class AppendOperation : public Answering<std::vector<Result<Appended>>> {
     }
 
     bool dot_lines() const {
-        char last = '\n';
-        return spool().has_dot_lines() || find_dot_line(message_.prefix, last);
+        char last = '\n';  // a message begins at the start of a line
+        const bool in_prefix = find_dot_line(message_.prefix, last);
+        return in_prefix || spool().has_dot_lines() || (spool().begins_with_dot() && last == '\n');
     }
 
     NewMessage message_;

@@ -199,7 +199,8 @@ class Recovery {
         for (const std::string& problem : scan->problems)
             pier::log::error("store.damaged", {{"what", problem}});
         reached_ = {number, scan->end};
-        if (!last || *table_offset) return {};
+        if (!last) return {};
+        // A footer without a good table: sealing was cut short, so it is cut off like any torn tail.
         if (scan->octets > scan->end) {
             pier::log::warning("store.tail.torn", {{"segment", number},
                                                    {"octets", scan->octets - scan->end},

@@ -19,6 +19,7 @@ Result<void> LogSpool::write(std::string_view octets) {
                      fmt::format("the message is larger than {} octets, the limit of this server "
                                  "(store.message_octets_max)",
                                  octets_max_)};
+    if (octets_ == 0) begins_with_dot_ = octets.starts_with('.');
     if (!dot_lines_) dot_lines_ = find_dot_line(octets, last_);
     if (!file_ && octets_ + octets.size() > memory_octets_) {
         if (auto r = move_to_file(); !r) return r;

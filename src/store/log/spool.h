@@ -17,7 +17,9 @@ class LogSpool : public Spool {
     Result<void> write(std::string_view octets) override;
     std::uint64_t octets() const override { return octets_; }
 
+    // Of its own lines; whether its first octet begins a line depends on what is put in front of it.
     bool has_dot_lines() const { return dot_lines_; }
+    bool begins_with_dot() const { return begins_with_dot_; }
     const File* file() const { return file_.get(); }  // null: all is in memory()
     const std::string& memory() const { return memory_; }
 
@@ -29,8 +31,8 @@ class LogSpool : public Spool {
     std::uint64_t octets_ = 0;
     std::string memory_;
     std::unique_ptr<File> file_;
-    char last_ = '\n';  // a message begins at the start of a line
-    bool dot_lines_ = false;
+    char last_ = '\0';
+    bool dot_lines_ = false, begins_with_dot_ = false;
 };
 
 // Whether a line of `octets` begins with a dot; `last` is the octet before them, and becomes their last one.
