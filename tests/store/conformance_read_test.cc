@@ -180,6 +180,7 @@ TEST_P(ReadConformance, ABodysFileHoldsExactlyItsOctets) {
     snapshot = nullptr;
     ASSERT_EQ(*expunge(store(), inbox, {1, 2, 3}), 3u);
     under_test->collect_garbage();
+    ASSERT_TRUE((*body)->verify(Wait::may_block));  // always before its first octet is sent
     const auto range = (*body)->file();
     if (!range) GTEST_SKIP() << "this engine has no files to send from";
     std::string out((*body)->octets(), '?');

@@ -1,0 +1,29 @@
+#include "store/log_bench.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <iterator>
+
+namespace pier::test {
+
+std::string difference(const std::vector<std::string>& before, const std::vector<std::string>& after) {
+    std::vector<std::string> gone, come;
+    std::set_difference(before.begin(), before.end(), after.begin(), after.end(), std::back_inserter(gone));
+    std::set_difference(after.begin(), after.end(), before.begin(), before.end(), std::back_inserter(come));
+    std::string text;
+    for (const std::string& line : gone)
+        text += "- " + line + "\n";
+    for (const std::string& line : come)
+        text += "+ " + line + "\n";
+    return text;
+}
+
+std::vector<std::uint64_t> seeds(std::uint64_t first, std::uint64_t count) {
+    if (const char* only = std::getenv("PIER_TEST_SEED")) return {std::strtoull(only, nullptr, 10)};
+    std::vector<std::uint64_t> all;
+    for (std::uint64_t i = 0; i < count; ++i)
+        all.push_back(first + i);
+    return all;
+}
+
+}  // namespace pier::test
