@@ -147,7 +147,8 @@ std::optional<Error> Appender::build_and_write(std::deque<std::unique_ptr<Operat
 }
 
 std::optional<Error> Appender::make_durable(Group& group) {
-    if (auto written = group.write(); !written) return undo(written.error());
+    if (auto written = group.write(); !written)
+        return group.could_not_read() ? take_back(written.error()) : undo(written.error());
     if (group.records() > 0)
         if (auto synced = active_.file->sync(); !synced) return stop_for_good(synced.error());
     if (index_needs_resume_ && !index_.resume())
@@ -161,14 +162,20 @@ std::optional<Error> Appender::make_durable(Group& group) {
     return std::nullopt;
 }
 
-// Takes a group that did not become durable out of the log again. For want of space the store goes on;
-// anything else ends it.
+// A write failed. For want of space the group is taken back and the store goes on; anything else ends it.
 Error Appender::undo(Error cause) {
-    applier_.clear();
     if (cause.kind != ErrorKind::no_space) return stop_for_good(std::move(cause));
-    if (!sealed_)
-        if (auto shortened = active_.file->truncate(active_.end); !shortened)
-            return stop_for_good(shortened.error());
+    return take_back(std::move(cause));
+}
+
+// Takes a group that nobody was told of out of the log again, durably: what was refused must not come back
+// when the power fails.
+Error Appender::take_back(Error cause) {
+    applier_.clear();
+    if (sealed_) return cause;
+    if (auto shortened = active_.file->truncate(active_.end); !shortened)
+        return stop_for_good(shortened.error());
+    if (auto synced = active_.file->sync(); !synced) return stop_for_good(synced.error());
     return cause;
 }
 

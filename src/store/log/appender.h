@@ -71,6 +71,7 @@ class Appender {
     std::optional<Error> build_and_write(std::deque<std::unique_ptr<Operation>>& operations);
     std::optional<Error> make_durable(Group& group);
     Error undo(Error cause);
+    Error take_back(Error cause);
     Error stop_for_good(Error cause);
     bool disk_nearly_full();
     Result<void> seal_active();

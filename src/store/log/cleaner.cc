@@ -4,6 +4,8 @@
 #include <future>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "store/log/operations.h"
 
@@ -297,20 +299,42 @@ Result<std::uint64_t> Cleaner::clean_what_is_due(bool all) {
         return a.state.live_octets == 0 && b.state.live_octets != 0;
     });
     std::uint64_t count = 0;
+    std::optional<Error> failure;
     for (const Candidate& candidate : candidates) {
         if (stopping()) break;
         const auto cleaned = clean_segment(candidate.number);
-        if (!cleaned && cleaned.error().kind != ErrorKind::corrupt) return cleaned.error();
-        if (!cleaned) {
-            pier::log::error("store.segment.not_cleaned",
-                             {{"segment", candidate.number},
-                              {"reason", cleaned.error().text},
-                              {"hint", "it is left as it is; restore it from a backup"}});
+        if (cleaned) {
+            count += *cleaned ? 1 : 0;
             continue;
         }
-        count += *cleaned ? 1 : 0;
+        if (!failure)
+            failure = Error{cleaned.error().kind,
+                            fmt::format("segment {}: {}", candidate.number, cleaned.error().text)};
+        // A segment that cannot be read is left as it is, and must not keep the others from being cleaned.
+        if (failure->kind != ErrorKind::corrupt && failure->kind != ErrorKind::io) break;
     }
+    if (failure) return *failure;
     return count;
+}
+
+// Reads the messages that will be copied, so that a bad sector stops here and not the appender, and so that
+// nobody has to wait for the disk behind them.
+Result<void> Cleaner::read_ahead(const File& file, const Record& record, Place place,
+                                 std::uint64_t payload_offset) {
+    if (record.type != RecordType::message) return {};
+    const auto owner = index_.get_as<IndexEntry>(key::entry(record.mailbox, record.uid));
+    bool needed = owner && *owner && (*owner)->place == place;
+    const auto walked = index_.each(key::references(place), [&](std::string_view, std::string_view) {
+        needed = true;
+        return false;
+    });
+    if (!owner) return owner.error();
+    if (!walked || !needed) return walked;
+    const auto read =
+        check_payload(file, payload_offset, record.payload_octets, record.payload_checksum, Wait::may_block);
+    // Damaged octets are copied with the checksum that shows it.
+    if (!read && read.error().kind != ErrorKind::corrupt) return read;
+    return {};
 }
 
 Result<bool> Cleaner::clean_segment(std::uint32_t number) {
@@ -337,6 +361,7 @@ Result<bool> Cleaner::clean_segment(std::uint32_t number) {
         if (record.import_key) mentioned.import_keys.emplace(record.account, *record.import_key);
         octets += record.payload_octets;
         const std::uint64_t head = encode_record(record, options_.key).size();
+        if (auto read = read_ahead(file, record, place, place.offset + head); !read) return read;
         records.push_back({record, place, place.offset + head});
         if (octets < batch_octets_max && records.size() < batch_records_max) return {};
         return flush();

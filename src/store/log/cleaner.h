@@ -38,6 +38,8 @@ class Cleaner {
     bool due(const SegmentState& state, bool all) const;
     bool purge_is_due(const SegmentState& state) const;
     Result<bool> clean_segment(std::uint32_t number);
+    Result<void> read_ahead(const File& file, const Record& record, Place place,
+                            std::uint64_t payload_offset);
     bool stopping();
 
     Disk& disk_;

@@ -67,8 +67,8 @@ std::uint64_t Group::checksum_of(const Payload& payload) {
             const std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(left, block.size()));
             const auto n = file->read(offset, {block.data(), most}, Wait::may_block);
             if (!n || *n == 0) {
-                failure_ = n ? Error{ErrorKind::io, "a spool file is shorter than what was written to it"}
-                             : n.error();
+                fail_reading(n ? Error{ErrorKind::io, "a spool file is shorter than what was written to it"}
+                               : n.error());
                 break;
             }
             XXH3_64bits_update(&state, block.data(), *n);
@@ -122,14 +122,8 @@ void Group::copy_file(const File& file, std::uint64_t from, std::uint64_t octets
     while (octets > 0 && !failure_) {
         const std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(octets, block.size()));
         const auto n = file.read(from, {block.data(), most}, Wait::may_block);
-        if (!n) {
-            failure_ = n.error();
-            return;
-        }
-        if (*n == 0) {
-            failure_ = Error{ErrorKind::io, "a file of the store is shorter than it was"};
-            return;
-        }
+        if (!n) return fail_reading(n.error());
+        if (*n == 0) return fail_reading({ErrorKind::io, "a file of the store is shorter than it was"});
         const std::string_view piece(block.data(), *n);
         if (auto written = target_.file.write(to, {&piece, 1}); !written) failure_ = written.error();
         from += *n;

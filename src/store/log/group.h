@@ -64,6 +64,8 @@ class Group {
     const std::string& table() const { return table_; }
     // Writes what add() has not. Not durable yet.
     Result<void> write();
+    // What write() failed with was a payload that could not be read: the log's own file is as it should be.
+    bool could_not_read() const { return could_not_read_; }
 
   private:
     struct Piece {
@@ -91,7 +93,13 @@ class Group {
         std::uint64_t end = 0;
     };
     std::vector<Run> runs_;
+    void fail_reading(Error error) {
+        failure_ = std::move(error);
+        could_not_read_ = true;
+    }
+
     std::optional<Error> failure_;
+    bool could_not_read_ = false;
 };
 
 }  // namespace pier::store::log
