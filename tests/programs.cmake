@@ -38,6 +38,8 @@ if(TARGET pier)
         pier_program_test(client_${client} LABEL clients SECONDS 600
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/clients.py --pier $<TARGET_FILE:pier> ${client})
     endforeach()
+    pier_program_test(client_logins LABEL clients SECONDS 300
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/logins.py --pier $<TARGET_FILE:pier>)
     foreach(sender postfix exim)
         pier_program_test(sender_${sender} LABEL clients SECONDS 300
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/senders.py --pier $<TARGET_FILE:pier>

@@ -102,11 +102,11 @@ def demo(top, pier):
     first = Demo(top, pier, folder, ports)
     try:
         first.wait_until_ready()
-        commands = [line.strip() for line in first.text().splitlines() if re.match(r"\s+(curl |\(printf|openssl |\S*pier --config)", line)]
+        commands = [line.strip() for line in first.text().splitlines() if re.match(r"\s+(curl |\(printf|openssl |\S+ --config)", line)]
         expect(len(commands) >= 8, f"the demo prints only {len(commands)} commands:\n{first.text()}")
         outputs = {}
         for command in commands:
-            text = "QUIT\r\n" if command.startswith("openssl") else ""
+            text = "QUIT\n" if command.startswith("openssl") else ""
             done = subprocess.run(["bash", "-c", command], cwd=top, input=text, capture_output=True, text=True, errors="replace", timeout=60)
             # curl's telnet ends with the connection, which is its only way to end here.
             expect(done.returncode == 0 or "telnet" in command, f"a printed command failed with status {done.returncode}: {command}\n{done.stderr}{done.stdout[-500:]}")
