@@ -18,15 +18,19 @@ class Driver {
             auto line = co_await read_line();
             if (!line) break;
             const auto request = admin::parse_request(*line, service_.body_octets_max);
-            if (request && !co_await fill(request->octets)) break;
+            if (request) {
+                const bool filled = co_await fill(request->octets);
+                if (!filled) break;
+            }
             // A request is worth finishing even when the server stops; the wait for the next one is not.
             connection_.set_worth_finishing(true);
             const std::string body = in_.substr(0, request ? request->octets : 0);
             in_.erase(0, body.size());
-            const std::string answer = co_await net::on_pool(
-                service_.pool, [&] { return service_.api.call(*line, body, service_.body_octets_max); });
+            const auto call = [&] { return service_.api.call(*line, body, service_.body_octets_max); };
+            const std::string answer = co_await net::on_pool(service_.pool, call);
             connection_.set_worth_finishing(false);
-            if (!co_await connection_.write(answer)) break;
+            const auto written = co_await connection_.write(answer);
+            if (!written) break;
             if (!request) break;  // nobody knows where the next request begins
         }
         co_await connection_.close(Connection::Unread::unlikely);
@@ -45,13 +49,16 @@ class Driver {
             }
             scanned = in_.size();
             if (scanned >= admin::request_line_octets_max) co_return std::nullopt;
-            if (!co_await read_more()) co_return std::nullopt;
+            const bool more = co_await read_more();
+            if (!more) co_return std::nullopt;
         }
     }
 
     Task<bool> fill(std::uint64_t octets) {
-        while (in_.size() < octets)
-            if (!co_await read_more()) co_return false;
+        while (in_.size() < octets) {
+            const bool more = co_await read_more();
+            if (!more) co_return false;
+        }
         co_return true;
     }
 
