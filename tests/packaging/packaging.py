@@ -103,7 +103,7 @@ def demo(top, pier):
     try:
         first.wait_until_ready()
         commands = [line.strip() for line in first.text().splitlines() if re.match(r"\s+(curl |\(printf|openssl |\S+ --config)", line)]
-        expect(len(commands) >= 8, f"the demo prints only {len(commands)} commands:\n{first.text()}")
+        expect(len(commands) >= 9, f"the demo prints only {len(commands)} commands:\n{first.text()}")
         outputs = {}
         for command in commands:
             text = "QUIT\n" if command.startswith("openssl") else ""
