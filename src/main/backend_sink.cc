@@ -1,5 +1,7 @@
 #include "main/backend_sink.h"
 
+#include <algorithm>
+
 #include <boost/algorithm/hex.hpp>
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
@@ -13,7 +15,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t batch_messages_max = 64;
-constexpr std::uint64_t batch_octets_max = 8ull << 20;  // unless one message alone is more
+constexpr std::uint64_t batch_octets_max = 8ull << 20;
 constexpr std::size_t token_letters = 16;
 
 class MemorySpool : public store::Spool {
@@ -106,7 +108,8 @@ void BackendSink::work() {
             std::size_t taken = 0;
             while (taken < waiting_.size() && taken < batch_messages_max) {
                 octets += waiting_[taken].message.spool->octets();
-                if (taken > 0 && octets > batch_octets_max) break;
+                // The server takes at once what one message may have.
+                if (taken > 0 && octets > std::min(batch_octets_max, message_octets_max_)) break;
                 ++taken;
             }
             const auto end = waiting_.begin() + static_cast<std::ptrdiff_t>(taken);

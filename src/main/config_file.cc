@@ -173,8 +173,9 @@ class Reader {
         if (std::any_of(text->begin(), text->end(), control))
             return wrong("holds a control character (a line end or a NUL, perhaps); take it out");
         if (field.kind == Kind::path && !text->empty() && !text->starts_with('/'))
-            text =
-                (std::filesystem::path(loaded_.file.file).parent_path() / *text).lexically_normal().string();
+            text = (std::filesystem::absolute(loaded_.file.file).parent_path() / *text)
+                       .lexically_normal()
+                       .string();
         if (text->size() > field.max)
             return wrong(fmt::format("has {} octets, but at most {} are possible; shorten it", text->size(),
                                      field.max));

@@ -32,7 +32,7 @@ struct Loaded {
     Config config;
     std::vector<Problem> problems;  // in the order of the file
     Place file;
-    bool was_read = true;  // false: there was no file to read, or it is absurd
+    bool was_read = true;                              // false: there was no file to read, or it is absurd
     std::map<std::string, Place, std::less<>> places;  // "store", "store.purge_after", "listener[1].port"
 
     bool usable() const;  // no errors (warnings may be there)

@@ -23,6 +23,8 @@ namespace json = boost::json;
 using admin::Call;
 using admin::Params;
 
+constexpr std::size_t problems_max = 1000;  // told of one account
+
 Error invalid(std::string text) {
     return {ErrorKind::invalid, std::move(text)};
 }
@@ -223,6 +225,33 @@ Result<json::value> Imports::end(const Call& call) {
     return json::value(json::object{});
 }
 
+// Compares every message of an account with its checksum; what the server serves meanwhile is not disturbed.
+Result<json::value> verify_account(store::Store& store, const Call& call) {
+    Params params(call.params);
+    const auto account = params.maybe_number("account");
+    if (auto good = params.finish(); !good) return good.error();
+    const auto mailboxes = store.mailboxes(store::AccountId(account.value_or(0)));
+    if (!mailboxes) return mailboxes.error();
+    std::uint64_t messages = 0, octets = 0;
+    json::array problems;
+    for (const store::MailboxInfo& mailbox : *mailboxes) {
+        const auto snapshot = store.open(mailbox.id);
+        if (!snapshot) return snapshot.error();
+        const auto entries = (*snapshot)->entries();
+        for (std::size_t i = 0; i < entries.size(); ++i) {
+            ++messages;
+            octets += entries[i].octets;
+            const auto body = (*snapshot)->body(i);
+            const auto verified = body ? (*body)->verify(store::Wait::may_block) : Result<void>(body.error());
+            if (!verified && problems.size() < problems_max)
+                problems.push_back(json::value(
+                    fmt::format("{}, UID {}: {}", mailbox.name, entries[i].uid, verified.error().text)));
+        }
+    }
+    return json::value(
+        json::object{{"messages", messages}, {"octets", octets}, {"problems", std::move(problems)}});
+}
+
 Result<json::value> set_log_level(const Call& call) {
     Params params(call.params);
     const std::string word = params.text("level");
@@ -267,6 +296,7 @@ void add_store_methods(admin::Api& api, store::Store& store) {
                                         {"group_records", stats.group_records},
                                         {"cleaned_segments", stats.cleaned_segments}});
     });
+    api.add("store.verify", [&store](const Call& call) { return verify_account(store, call); });
 }
 
 void add_server_methods(admin::Api& api, ServerHooks hooks) {

@@ -1,18 +1,19 @@
 // The management methods that need more than the directory: mail in, the store's figures, and those that only
-// a running server has. The server answers its socket with them, a command without a server calls the first
+// a running server has. The server answers its socket with them; a command without a server calls the first
 // two groups itself.
 //
-//   mail.deliver      recipients […], [sender]; the message behind it     -> {"results":
-//   [{"recipient","code","enhanced","text"}…]} mail.import       account, import, messages […]; their octets
-//   behind it, one after the other
-//                     a message: mailbox, flags, date_us, uidl, key, octets (CRLF line ends)
-//                                                                        -> {"results": [{"uidl_in_use"} |
-//                                                                        {"error": {"kind","text"}}…]}
-//   mail.import_end   import                                             -> {}      forgets what it kept for
-//   that import store.stats                                                          ->
-//   {"accounts","mailboxes","messages",…} status -> what the server says of itself reload -> {"text"}
-//   log.level         level                                              -> {"level"}
-//   log.recent                                                           -> {"lines": […]}
+//   mail.deliver     recipients […], [sender]; behind it the message
+//                      -> {"results": [{"recipient","code","enhanced","text"}, …]}
+//   mail.import      account, import, messages […]; behind it their octets, one after the other
+//                      a message: mailbox, flags, date_us, uidl, key, octets (with CRLF line ends)
+//                      -> {"results": [{"uidl_in_use"} or {"error": {"kind","text"}}, …]}
+//   mail.import_end  import             -> {}; forgets what was kept for that import
+//   store.stats                         -> {"accounts","mailboxes","messages",…}
+//   store.verify     account (its id)   -> {"messages","octets","problems": […]}; reads all its mail
+//   status                              -> what the server says of itself
+//   reload                              -> {"text"}
+//   log.level        level              -> {"level"}
+//   log.recent                          -> {"lines": […]}
 #pragma once
 
 #include <functional>

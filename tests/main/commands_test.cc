@@ -1,0 +1,368 @@
+// The commands on a store: once without a server, once over the socket of one, with the same outcome.
+#include <gmock/gmock.h>
+
+#include "base/log.h"
+#include "cli_fixture.h"
+#include "server_stub.h"
+
+namespace pier::program {
+namespace {
+
+using testing::HasSubstr;
+
+enum class Where { store, server };
+
+class Commands : public CliTest, public testing::WithParamInterface<Where> {
+  protected:
+    void SetUp() override {
+        if (GetParam() == Where::server)
+            server_ = std::make_unique<ServerStub>(load_config(path("pier.toml")).config);
+    }
+    void TearDown() override { EXPECT_TRUE(!server_ || !server_->lines().empty()); }
+
+    // A refused command: exit code 1, nothing on its output, this on its error output.
+    void refuse(const std::vector<std::string>& arguments, const std::string& text,
+                const std::string& input = "") {
+        const Ran ran = run(arguments, input);
+        EXPECT_EQ(ran.code, 1) << text;
+        EXPECT_EQ(ran.out, "");
+        EXPECT_THAT(ran.err, HasSubstr(text));
+        EXPECT_TRUE(ran.err.starts_with("pier: "));
+    }
+    void add_account(const std::string& name) {
+        EXPECT_EQ(run({"account", "add", name}, "secret words\n").code, 0);
+    }
+
+    std::unique_ptr<ServerStub> server_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Everywhere, Commands, testing::Values(Where::store, Where::server),
+                         [](const auto& where) { return where.param == Where::store ? "Store" : "Server"; });
+
+TEST_P(Commands, AccountsFromAddToRemove) {
+    EXPECT_EQ(run({"account", "list"}).out,
+              "there are no accounts; make one with \"pier account add NAME\"\n");
+    const Ran added = run({"account", "add", "Ada", "--quota", "2 GiB"}, "secret words\n");
+    EXPECT_EQ(added.code, 0);
+    EXPECT_EQ(added.out, "account ada added\n");
+    EXPECT_EQ(added.err, "");
+    refuse({"account", "add", "ada"}, "ada", "x\n");
+
+    const auto shown = ask({"account", "show", "ada"});
+    EXPECT_EQ(shown.at("quota_octets").to_number<std::uint64_t>(), 2ull << 30);
+    EXPECT_EQ(shown.at("password").as_string(), "ARGON2ID");
+    EXPECT_FALSE(shown.at("exclusive").as_bool());
+    EXPECT_THAT(run({"account", "show", "ada"}).out, HasSubstr("quota      2.0 GiB\n"));
+    EXPECT_THAT(run({"account", "list"}).out, HasSubstr("ada      0         0 B   2.0 GiB  active\n"));
+
+    EXPECT_EQ(run({"account", "change", "ada", "--quota", "none", "--exclusive", "on"}).out,
+              "account ada changed\n");
+    EXPECT_EQ(ask({"account", "show", "ada"}).at("quota_octets").to_number<std::uint64_t>(), 0u);
+    EXPECT_TRUE(ask({"account", "show", "ada"}).at("exclusive").as_bool());
+
+    EXPECT_EQ(run({"account", "disable", "ada", "--reason", "Moved away"}).out, "account ada disabled\n");
+    EXPECT_EQ(ask({"account", "show", "ada"}).at("disabled_text").as_string(), "Moved away");
+    EXPECT_THAT(run({"account", "list"}).out, HasSubstr("disabled\n"));
+    EXPECT_EQ(run({"account", "enable", "ada"}).out, "account ada enabled\n");
+    EXPECT_FALSE(ask({"account", "show", "ada"}).at("disabled").as_bool());
+
+    EXPECT_EQ(run({"account", "passwd", "ada"}, "other words\n").out, "account ada has a new password\n");
+
+    refuse({"account", "remove", "ada"},
+           "Remove account ada with its 0 messages, for good? To do it without being asked, give --yes");
+    EXPECT_EQ(run({"account", "remove", "ada"}, "no\n", true).code, 1);
+    EXPECT_EQ(run({"account", "remove", "ada"}, "yes\n", true).out, "account ada removed\n");
+    refuse({"account", "show", "ada"}, "there is no account ada");
+}
+
+TEST_P(Commands, PasswordsComeFromManyPlacesAndNeverFromArguments) {
+    write("password", "from a file\nsecond line\n");
+    write("hash", "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n");
+    write("empty", "\n");
+    EXPECT_EQ(run({"account", "add", "a", "--password-file", path("password")}).code, 0);
+    EXPECT_EQ(run({"account", "add", "b", "--password-file", "-"}, "from input\n").code, 0);
+    EXPECT_EQ(run({"account", "add", "c", "--hash-file", path("hash")}).code, 0);
+    EXPECT_EQ(ask({"account", "show", "c"}).at("password").as_string(), "SHA");
+    const auto generated = ask({"account", "add", "d", "--generate"});
+    EXPECT_EQ(generated.at("password").as_string().size(), 20u);
+    const Ran printed = run({"account", "passwd", "d", "--generate"});
+    EXPECT_THAT(printed.out,
+                testing::MatchesRegex("account d has a new password\npassword: [A-Za-z0-9_-]{20}\n"));
+    EXPECT_EQ(printed.out.find(std::string(generated.at("password").as_string())), std::string::npos);
+
+    const Ran typed = run({"account", "add", "e"}, "typed\ntyped\n", true);
+    EXPECT_EQ(typed.code, 0);
+    EXPECT_THAT(typed.err, HasSubstr("New password for e: "));
+    EXPECT_EQ(typed.err.find("typed"), std::string::npos);
+    EXPECT_THAT(run({"account", "add", "f"}, "typed\nother\n", true).err,
+                HasSubstr("the two passwords are not the same"));
+
+    refuse({"account", "add", "f"}, "there is nothing in the first line of standard input", "");
+    refuse({"account", "add", "f", "--password-file", path("empty")},
+           "there is nothing in the first line of");
+    refuse({"account", "add", "f", "--password-file", path("missing")}, "No such file or directory");
+    refuse({"account", "add", "f", "--hash-file", "-"}, "scheme", "{WHIRLPOOL}x\n");
+    refuse({"account", "add", "f"}, "is longer than 4096 octets", std::string(4097, 'x') + "\n");
+    EXPECT_EQ(ask({"account", "list"}).at("accounts").as_array().size(), 5u);
+}
+
+TEST_P(Commands, WrongAccounts) {
+    refuse({"account", "add", "ada@example.org"}, "pier domain add example.org", "secret words\n");
+    refuse({"account", "add", "../ada"}, "the name may not have '/' in it", "secret words\n");
+    refuse({"account", "add", "ada", "--quota", "much"}, "--quota: \"much\" is not a size");
+    refuse({"account", "change", "ada"}, "nothing to change; give --quota or --exclusive");
+    for (const char* verb : {"show", "remove", "enable", "disable", "passwd"})
+        refuse({"account", verb, "nobody"}, "nobody", "secret words\n");
+    const Ran json = run({"account", "show", "nobody", "--json"});
+    EXPECT_EQ(json.code, 1);
+    EXPECT_EQ(json.err, "");
+    EXPECT_EQ(json.json().at("error").at("kind").as_string(), "not_found");
+}
+
+TEST_P(Commands, DomainsAndAliases) {
+    EXPECT_EQ(run({"domain", "list"}).out, "there are no domains; add one with \"pier domain add NAME\"\n");
+    EXPECT_EQ(run({"domain", "add", "Example.org"}).code, 0);
+    EXPECT_EQ(run({"domain", "list"}).out, "example.org\n");
+    refuse({"domain", "add", "not a domain"}, "the domain may not have ' ' in it");
+    EXPECT_EQ(run({"account", "add", "ada@example.org"}, "secret words\n").code, 0);
+    add_account("bob");
+
+    EXPECT_EQ(run({"alias", "list"}).out,
+              "there are no aliases; make one with \"pier alias add ADDRESS ACCOUNT\"\n");
+    EXPECT_EQ(run({"alias", "add", "postmaster@example.org", "ada@example.org", "bob"}).out,
+              "mail for postmaster@example.org goes to ada@example.org, bob\n");
+    EXPECT_EQ(run({"alias", "list"}).out,
+              "ADDRESS                 TO\npostmaster@example.org  ada@example.org, bob\n");
+    refuse({"alias", "add", "x@example.org", "nobody"}, "nobody");
+    EXPECT_EQ(run({"alias", "remove", "postmaster@example.org"}).out,
+              "alias postmaster@example.org removed\n");
+    refuse({"alias", "remove", "postmaster@example.org"}, "postmaster@example.org");
+    refuse({"domain", "remove", "example.org"}, "ada@example.org");
+    EXPECT_EQ(run({"account", "remove", "ada@example.org", "--yes"}).code, 0);
+    EXPECT_EQ(run({"domain", "remove", "example.org"}).out, "domain example.org removed\n");
+    refuse({"domain", "remove", "example.org"}, "example.org");
+}
+
+TEST_P(Commands, DeliverExitsAsSysexits) {
+    add_account("ada");
+    const std::string message = "Subject: x\n\nhello\n";
+    const Ran delivered = run({"deliver", "ada", "--from", "bob@example.org"}, message);
+    EXPECT_EQ(delivered.code, 0) << delivered.err;
+    EXPECT_EQ(delivered.out, "");
+    EXPECT_EQ(delivered.err, "");
+    EXPECT_EQ(ask({"account", "show", "ada"}).at("messages").to_number<int>(), 1);
+
+    const auto json = ask({"deliver", "ada"}, message);
+    EXPECT_EQ(json.at("results").at(0).at("code").to_number<int>(), 250);
+
+    const Ran unknown = run({"deliver", "ada", "nobody"}, message);
+    EXPECT_EQ(unknown.code, 67);
+    EXPECT_THAT(unknown.err, HasSubstr("pier: nobody: "));
+    EXPECT_EQ(ask({"account", "show", "ada"}).at("messages").to_number<int>(), 3)
+        << "the others get it all the same";
+
+    EXPECT_EQ(run({"deliver", "ada"}, "").code, 65);
+    EXPECT_EQ(run({"deliver", "ada", "--from", "not an address"}, message).code, 65);
+    EXPECT_EQ(run({"account", "change", "ada", "--quota", "100"}).code, 0);
+    EXPECT_EQ(run({"deliver", "ada"}, message).code, 75) << "over_quota is temporary by default";
+}
+
+TEST_P(Commands, ImportTwiceGivesEverythingOnce) {
+    add_account("ada");
+    for (int i = 0; i < 150; ++i)
+        write(fmt::format("mail/{:03}.eml", i), fmt::format("Subject: {}\n\nbody {}\n", i, i));
+    const Ran first = run({"import", "eml", "ada", path("mail")});
+    EXPECT_EQ(first.code, 0) << first.err;
+    EXPECT_EQ(first.out, "imported 150, already there 0, failed 0\n");
+    EXPECT_EQ(run({"import", "eml", "ada", path("mail")}).out, "imported 0, already there 150, failed 0\n");
+    write("mail/new.eml", "Subject: new\n\n");
+    const auto json = ask({"import", "eml", "ada", path("mail")});
+    EXPECT_EQ(json.at("imported").to_number<int>(), 1);
+    EXPECT_EQ(json.at("already_there").to_number<int>(), 150);
+    EXPECT_EQ(ask({"account", "show", "ada"}).at("messages").to_number<int>(), 151);
+    EXPECT_EQ(run({"store", "verify"}).code, 0);
+}
+
+TEST_P(Commands, ImportOfAMaildirKeepsFoldersAndTellsWhatFailed) {
+    add_account("ada");
+    write("box/cur/1700000000.M1P1.host:2,S", "Subject: one\n\n");
+    write("box/new/1700000001.M1P1.host", "Subject: two\n\n");
+    write("box/tmp/x", "");
+    write("box/.Work/cur/1700000002.M1P1.host:2,", "Subject: three\n\n");
+    write("box/.Work/new/.keep", "");
+    write("box/cur/1700000003.M1P1.host:2,", "");
+    const Ran ran = run({"import", "maildir", "ada", path("box"), path("nowhere")});
+    EXPECT_EQ(ran.code, 1);
+    EXPECT_EQ(ran.out, "imported 3, already there 0, failed 2\n");
+    EXPECT_THAT(ran.err, HasSubstr("not imported: "));
+    EXPECT_THAT(ran.err, HasSubstr("1700000003.M1P1.host"));
+    EXPECT_THAT(ran.err, HasSubstr(path("nowhere")));
+    const auto mailboxes = ask({"account", "show", "ada"}).at("mailboxes").as_array();
+    ASSERT_EQ(mailboxes.size(), 2u);
+    EXPECT_EQ(mailboxes[0].at("messages").to_number<int>(), 2);
+    EXPECT_EQ(mailboxes[1].at("name").as_string(), "Work");
+}
+
+TEST_P(Commands, ImportOfAnMbox) {
+    add_account("ada");
+    write("mbox",
+          "From a@b Sat Nov 21 20:00:00 2026\nSubject: one\nX-UIDL: abc\n\n>From me\n\nFrom a@b Sat Nov 21 "
+          "20:00:01 2026\n"
+          "Subject: two\nX-UIDL: abc\n\nx\n");
+    const Ran ran = run({"import", "mbox", "ada", path("mbox"), "--mailbox", "Old"});
+    EXPECT_EQ(ran.code, 0);
+    EXPECT_EQ(ran.out, "imported 2, already there 0, failed 0\n");
+    EXPECT_THAT(ran.err, HasSubstr("its UIDL is in use"));
+    refuse({"import", "mbox", "nobody", path("mbox")}, "nobody");
+    refuse({"import", "mbox", "ada", path("mbox"), "--uidl-format", "%q"},
+           "UIDL format: 'q' behind % is not known");
+}
+
+TEST_P(Commands, ImportRefusesWhatIsTooLarge) {
+    write("pier.toml",
+          fmt::format(
+              "[server]\ndata_folder = \"data\"\nuser = \"\"\n[admin]\nsocket = \"pier.sock\"\n[store]\n"
+              "message_size_max = \"64 KiB\"\n[[listener]]\naddress = \"127.0.0.1\"\nport = 0\n"));
+    add_account("ada");
+    const std::string head = "Subject: x\r\n\r\n";
+    for (const std::size_t size : {65535u, 65536u, 65537u})
+        write(fmt::format("mail/{}.eml", size), head + std::string(size - head.size() - 2, 'x') + "\r\n");
+    const Ran ran = run({"import", "eml", "ada", path("mail")});
+    EXPECT_EQ(ran.code, 1);
+    EXPECT_EQ(ran.out, "imported 2, already there 0, failed 1\n");
+    EXPECT_THAT(
+        ran.err,
+        HasSubstr("65537.eml: the message is larger than 64 KiB; raise store.message_size_max to take it"));
+    EXPECT_EQ(run({"deliver", "ada"}, std::string(65537, 'x')).code, 65);
+}
+
+TEST_P(Commands, StoreStatsAndVerify) {
+    add_account("ada");
+    EXPECT_EQ(run({"deliver", "ada"}, "Subject: x\n\n").code, 0);
+    const auto stats = ask({"store", "stats"});
+    EXPECT_EQ(stats.at("accounts").to_number<int>(), 1);
+    EXPECT_EQ(stats.at("messages").to_number<int>(), 1);
+    const auto verified = ask({"store", "verify"});
+    EXPECT_EQ(verified.at("messages").to_number<int>(), 1);
+    EXPECT_EQ(verified.at("problems").as_array().size(), 0u);
+    EXPECT_EQ(verified.at("online").as_bool(), GetParam() == Where::server);
+    if (GetParam() == Where::server) {
+        refuse({"store", "rebuild"}, "the server is running and has the store; stop it");
+    } else {
+        EXPECT_EQ(run({"store", "rebuild"}).out, "the index was made anew from the segments\n");
+        EXPECT_EQ(ask({"account", "show", "ada"}).at("messages").to_number<int>(), 1);
+    }
+}
+
+using Offline = CliTest;
+
+TEST_F(Offline, WhatNeedsAServerSaysSo) {
+    for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+             {"status"}, {"reload"}, {"log", "tail"}, {"log", "level", "info"}}) {
+        const Ran ran = run(arguments);
+        EXPECT_EQ(ran.code, 1);
+        EXPECT_EQ(
+            ran.err,
+            fmt::format(
+                "pier: no server runs at {}; start it with \"systemctl start pier\" or \"pier serve\"\n",
+                path("pier.sock")));
+    }
+}
+
+TEST_F(Offline, AStoreThatAnotherProcessHoldsIsNotTouched) {
+    const auto held = store::open_log_store(store_options(load_config(path("pier.toml")).config));
+    ASSERT_TRUE(held);
+    const Ran ran = run({"account", "list"});
+    EXPECT_EQ(ran.code, 1);
+    EXPECT_THAT(ran.err, HasSubstr("pier: "));
+    EXPECT_EQ(run({"deliver", "ada"}, "Subject: x\n\n").code, 75)
+        << "the mail server keeps the message and tries again";
+}
+
+TEST_F(Offline, ASocketThatADeadServerLeftIsNoServer) {
+    { ServerStub server(load_config(path("pier.toml")).config); }
+    ASSERT_TRUE(std::filesystem::exists(path("pier.sock")));
+    EXPECT_EQ(run({"account", "list"}).code, 0);
+}
+
+TEST_F(Offline, VerifyFindsAFlippedBit) {
+    EXPECT_EQ(run({"account", "add", "ada"}, "secret words\n").code, 0);
+    EXPECT_EQ(run({"deliver", "ada"}, "Subject: flipped\n\n").code, 0);
+    const std::string segment = path("data/log/00000001.seg");
+    std::string octets;
+    {
+        std::ifstream in(segment, std::ios::binary);
+        octets.assign(std::istreambuf_iterator<char>(in), {});
+    }
+    const std::size_t at = octets.find("flipped");
+    ASSERT_NE(at, std::string::npos);
+    octets[at] ^= 1;
+    std::ofstream(segment, std::ios::binary) << octets;
+    const Ran ran = run({"store", "verify"});
+    EXPECT_EQ(ran.code, 1);
+    EXPECT_THAT(ran.out, HasSubstr("1 problems"));
+    ServerStub server(load_config(path("pier.toml")).config);
+    const Ran online = run({"store", "verify"});
+    EXPECT_EQ(online.code, 1);
+    EXPECT_THAT(online.out, HasSubstr("ada: INBOX, UID 1: "));
+}
+
+class Online : public CliTest {
+  protected:
+    ServerStub server_{load_config(path("pier.toml")).config};
+};
+
+TEST_F(Online, StatusReloadAndLog) {
+    EXPECT_EQ(run({"status"}).out, "version    1\nlisteners\n  pop3  127.0.0.1:110\n");
+    EXPECT_EQ(ask({"status"}).at("version").as_string(), "1");
+    EXPECT_EQ(run({"reload"}).out, "the log's settings were taken up\n");
+
+    log::Options options;
+    options.file = path("log");
+    options.recent_lines_max = 5;
+    log::configure(options);
+    for (int i = 0; i < 7; ++i)
+        log::info("test", {{"i", i}});
+    const Ran tail = run({"log", "tail", "-n", "2"});
+    EXPECT_THAT(tail.out, testing::MatchesRegex("[^\n]*i=5\n[^\n]*i=6\n"));
+    EXPECT_EQ(ask({"log", "tail"}).at("lines").as_array().size(), 5u);
+
+    EXPECT_EQ(run({"log", "level", "error"}).code, 0);
+    EXPECT_FALSE(log::enabled(log::Level::info));
+    EXPECT_EQ(run({"log", "level", "info"}).code, 0);
+    EXPECT_TRUE(log::enabled(log::Level::info));
+    log::configure({});
+}
+
+TEST_F(Online, WrongImportsAreRefusedWhole) {
+    EXPECT_EQ(run({"account", "add", "ada"}, "secret words\n").code, 0);
+    auto backend = open_backend(load_config(path("pier.toml")).config);
+    ASSERT_TRUE(backend);
+    const auto import = [&](const boost::json::value& messages, std::string_view body) {
+        const auto answer = (*backend)->call(
+            "mail.import", {{"account", "ada"}, {"import", "x"}, {"messages", messages}}, body);
+        return answer ? std::string("fine") : answer.error().text;
+    };
+    const std::string key(32, 'a');
+    using boost::json::array;
+    using boost::json::object;
+    const auto message = [&](std::uint64_t octets) {
+        return object{{"mailbox", "INBOX"}, {"key", key}, {"octets", octets}};
+    };
+    EXPECT_EQ(import(array{message(4)}, "abc"), "there are fewer octets than the messages claim");
+    EXPECT_EQ(import(array{message(2)}, "abc"), "there are more octets than the messages claim");
+    EXPECT_EQ(import(array{message(~0ull)}, "abc"), "there are fewer octets than the messages claim");
+    EXPECT_EQ(import(array{1}, ""), "a message is an object");
+    EXPECT_EQ(import(1, ""),
+              "mail.import takes \"account\" and \"import\" (texts) and \"messages\" (an array)");
+    EXPECT_EQ(import(array{object{{"mailbox", "INBOX"}, {"key", "xy"}, {"octets", 0}}}, ""),
+              "a message's key has 32 hexadecimal digits");
+    EXPECT_EQ(import(array{object{{"mailbox", "INBOX"}, {"key", std::string(32, 'g')}, {"octets", 0}}}, ""),
+              "a message's key has 32 hexadecimal digits");
+    EXPECT_EQ(import(array{message(3)}, "abc"), "fine");
+    backend->reset();
+    EXPECT_EQ(ask({"account", "show", "ada"}).at("messages").to_number<int>(), 1);
+}
+
+}  // namespace
+}  // namespace pier::program
