@@ -72,6 +72,7 @@ TEST_P(AppendConformance, KnowsWhetherALineBeginsWithADot) {
         {"", "a\r\n\r\n..\r\n", true},
         {"", "a\r\nb.\r\n", false},
         {"X: y\r\n", ".b", true},
+        {"X: y", ".b", false},
         {".X: y\r\n", "b", true},
         {"X: y\r\n", "b\r\n", false},
         {"", filling + "\r\n.end", true},

@@ -116,6 +116,7 @@ void Applier::put_entry(const Record& record, IndexEntry entry) {
     entry.flags = record.flags;
     entry.modseq = record.modseq;
     entry.uidl = record.uidl;
+    entry.also_in = record.also_in;
     entry.import_key = record.import_key;
     if (const auto present = this->entry(record.mailbox, record.uid)) {
         release_body(record.mailbox, record.uid, *present, 0);

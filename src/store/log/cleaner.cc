@@ -63,11 +63,13 @@ class RestateOperation : public WaitedOperation {
             case RecordType::message:
                 return restate_message(group, old);
             case RecordType::copy: {
-                const auto entry = group.state().entry(old.record.mailbox, old.record.uid);
+                auto entry = group.state().entry(old.record.mailbox, old.record.uid);
                 // If its body goes too, it is stated again behind that.
-                if (entry && entry->stated_in == going && entry->place.segment != going)
+                if (entry && entry->stated_in == going && entry->place.segment != going) {
+                    entry->also_in = still_stating(*entry);
                     group.add(copy_record(old.record.mailbox, old.record.uid, old.record.account, *entry));
-                return;
+                }
+                return restate_taking_away(group, old);
             }
             case RecordType::flags: {
                 const auto entry = group.state().entry(old.record.mailbox, old.record.uid);
@@ -75,15 +77,8 @@ class RestateOperation : public WaitedOperation {
                     add_again(group, old.record);
                 return;
             }
-            case RecordType::remove: {
-                // As long as a segment states the entry, a rebuild must learn that it was removed.
-                Record kept = old.record;
-                std::erase_if(kept.removals, [&](const Removal& removal) {
-                    return removal.segment == going || !segments_.contains(removal.segment);
-                });
-                if (!kept.removals.empty()) add_again(group, std::move(kept));
-                return;
-            }
+            case RecordType::remove:
+                return restate_removals(group, going, old.record);
             case RecordType::directory: {
                 const DirectoryRecord& put = old.record.directory;
                 const auto state =
@@ -100,6 +95,36 @@ class RestateOperation : public WaitedOperation {
             case RecordType::table:
                 return;  // see Mentioned
         }
+    }
+
+    // As long as a segment states an entry, a rebuild must learn that it was removed.
+    void restate_removals(Group& group, std::uint32_t going, Record record) const {
+        std::erase_if(record.removals, [&](const Removal& removal) {
+            return removal.segment == going || !segments_.contains(removal.segment);
+        });
+        if (!record.removals.empty()) add_again(group, std::move(record));
+    }
+
+    // A copy that moved a message is also the removal of the entry that it took away.
+    void restate_taking_away(Group& group, const OldRecord& old) const {
+        if (old.record.from_uid == 0) return;
+        Record record;
+        record.type = RecordType::remove;
+        record.mailbox = old.record.from_mailbox;
+        record.account = old.record.account;
+        record.modseq = old.record.from_modseq;
+        for (const std::uint32_t segment : old.record.from_stated_in)
+            record.removals.push_back({old.record.from_uid, segment});
+        // When the octets were given up is not known here: not before this, or it is known already.
+        const auto body = group.state().batch().get_as<SegmentState>(key::segment(old.record.body.segment));
+        record.date_us = body && body->dead_since_us != 0 ? body->dead_since_us : group.now_us();
+        restate_removals(group, old.place.segment, std::move(record));
+    }
+
+    std::vector<std::uint32_t> still_stating(const IndexEntry& entry) const {
+        auto stating = stating_segments(entry);
+        std::erase_if(stating, [&](std::uint32_t segment) { return !segments_.contains(segment); });
+        return stating;
     }
 
     static void add_again(Group& group, Record record) {
@@ -122,6 +147,7 @@ class RestateOperation : public WaitedOperation {
             auto entry = state.entry(mailbox, uid);
             const MailboxState* box = state.mailbox(mailbox);
             if (!entry || box == nullptr) continue;
+            entry->also_in = still_stating(*entry);
             if (body == Place()) {
                 Payload payload;
                 payload.file = &file_;
@@ -373,10 +399,12 @@ Result<bool> Cleaner::clean_segment(std::uint32_t number) {
     // An index from before this would look for the segment, and bring back what was removed.
     if (done) done = index_.sync();
     if (!done) return done.error();
+    // It counts as there until it is gone for good: removals of what it states must not be dropped before.
+    const auto removed = disk_.remove(segment_name(number));
+    if (!removed && removed.error().kind != ErrorKind::not_found) return removed.error();
+    if (auto synced = disk_.sync_folder("log"); !synced) return synced.error();
     segments_.take_out(number);
     cache_.clear();
-    if (auto removed = disk_.remove(segment_name(number)); !removed) return removed.error();
-    if (auto synced = disk_.sync_folder("log"); !synced) return synced.error();
     ++cleaned_;
     return true;
 }

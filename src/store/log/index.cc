@@ -81,6 +81,9 @@ std::string encode(const IndexEntry& entry) {
     put_number(out, entry.date_us);
     put_number(out, entry.flags);
     put_number(out, entry.modseq);
+    put_number(out, static_cast<std::uint16_t>(entry.also_in.size()));
+    for (const std::uint32_t segment : entry.also_in)
+        put_number(out, segment);
     put_number(out, static_cast<std::uint8_t>(entry.uidl.size()));
     out += entry.uidl;
     if (entry.import_key)
@@ -104,6 +107,9 @@ std::optional<IndexEntry> decode(std::string_view octets) {
     entry.date_us = in.number<std::int64_t>();
     entry.flags = in.number<std::uint64_t>();
     entry.modseq = in.number<std::uint64_t>();
+    const auto others = in.number<std::uint16_t>();
+    for (unsigned i = 0; i < others && in.ok(); ++i)
+        entry.also_in.push_back(in.number<std::uint32_t>());
     entry.uidl = in.text(in.number<std::uint8_t>());
     if (!in.rest().empty()) {
         ImportKey import_key{};

@@ -26,9 +26,10 @@ namespace pier::store::log {
 struct IndexEntry {
     Place place;  // of the record that holds the octets
     std::uint64_t octets = 0;
-    std::uint16_t bits = 0;           // of the record
-    bool shared = false;              // other entries may have the same place: look at the references
-    std::uint32_t stated_in = 0;      // the segment whose record states this entry
+    std::uint16_t bits = 0;       // of the record
+    bool shared = false;          // other entries may have the same place: look at the references
+    std::uint32_t stated_in = 0;  // the segment whose record states this entry, the last if many do …
+    std::vector<std::uint32_t> also_in;  // … and the others that were there when it did
     std::uint64_t owner_mailbox = 0;  // the entry that the record at `place` was written for: often this one
     Uid owner_uid = 0;
     Guid guid;

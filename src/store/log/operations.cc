@@ -159,14 +159,16 @@ class ExpungeOperation : public Answering<std::uint64_t> {
         std::uint64_t removed = 0;
         const auto flush = [&] {
             if (record.removals.empty()) return;
-            removed += record.removals.size();
             group.add(record);
             record.removals.clear();
         };
         for (const Uid uid : uids_) {
             const auto entry = group.state().entry(mailbox_, uid);
-            if (entry) record.removals.push_back({uid, entry->stated_in});
-            if (record.removals.size() == removals_per_record_max) flush();
+            if (!entry) continue;
+            ++removed;
+            for (const std::uint32_t segment : stating_segments(*entry))
+                record.removals.push_back({uid, segment});
+            if (record.removals.size() >= removals_per_record_max) flush();
         }
         flush();
         succeed(removed);
@@ -237,6 +239,8 @@ class CopyOperation : public Answering<std::vector<Uid>> {
             entry->guid = group.next_guid();
             entry->uidl.clear();
         }
+        const auto stated_in = stating_segments(*entry);
+        entry->also_in.clear();
         entry->import_key.reset();
         entry->modseq = to.modseq + 1;
         const Uid fresh = to.uid_next;
@@ -245,6 +249,7 @@ class CopyOperation : public Answering<std::vector<Uid>> {
             record.from_mailbox = from_;
             record.from_uid = uid;
             record.from_modseq = group.state().mailbox(from_)->modseq + 1;
+            record.from_stated_in = stated_in;
         }
         group.add(std::move(record));
         return fresh;
@@ -397,6 +402,7 @@ Record entry_record(RecordType type, std::uint64_t mailbox, Uid uid, std::uint64
     record.flags = entry.flags;
     record.modseq = entry.modseq;
     record.uidl = entry.uidl;
+    record.also_in = entry.also_in;
     record.import_key = entry.import_key;
     return record;
 }
@@ -416,6 +422,12 @@ Record mailbox_record(std::uint64_t id, const MailboxState& state) {
     record.name = state.name;
     record.keywords = state.keywords;
     return record;
+}
+
+std::vector<std::uint32_t> stating_segments(const IndexEntry& entry) {
+    std::vector<std::uint32_t> segments = entry.also_in;
+    segments.push_back(entry.stated_in);
+    return segments;
 }
 
 Record message_record(std::uint64_t mailbox, Uid uid, std::uint64_t account, const IndexEntry& entry) {

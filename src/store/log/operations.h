@@ -26,6 +26,9 @@ std::unique_ptr<Operation> remove_mailbox_operation(MailboxId mailbox, Done<void
 std::unique_ptr<Operation> put_operation(DirectoryRecord record, Done<std::uint64_t> done);
 std::unique_ptr<Operation> erase_operation(DirectoryKind kind, std::string key, Done<void> done);
 
+// The segments whose records state the entry: as long as one of them is there, a rebuild finds it.
+std::vector<std::uint32_t> stating_segments(const IndexEntry& entry);
+
 // What the cleaner states again too.
 Record mailbox_record(std::uint64_t id, const MailboxState& state);
 Record message_record(std::uint64_t mailbox, Uid uid, std::uint64_t account, const IndexEntry& entry);

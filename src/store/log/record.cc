@@ -54,15 +54,31 @@ void take_identity(OctetReader& in, Record& record) {
     record.import_key = key;
 }
 
+void put_segments(std::string& out, const std::vector<std::uint32_t>& segments) {
+    put_number(out, static_cast<std::uint16_t>(segments.size()));
+    for (const std::uint32_t segment : segments)
+        put_number(out, segment);
+}
+
+void take_segments(OctetReader& in, std::vector<std::uint32_t>& segments) {
+    const auto count = in.number<std::uint16_t>();
+    for (unsigned i = 0; i < count && in.ok(); ++i)
+        segments.push_back(in.number<std::uint32_t>());
+}
+
 std::string encode_meta(const Record& record) {
     std::string out;
     switch (record.type) {
-        case RecordType::message:
         case RecordType::imported:
             put_identity(out, record);
             break;
+        case RecordType::message:
+            put_identity(out, record);
+            put_segments(out, record.also_in);
+            break;
         case RecordType::copy:
             put_identity(out, record);
+            put_segments(out, record.also_in);
             put_number(out, record.body.segment);
             put_number(out, record.body.offset);
             put_number(out, record.body_octets);
@@ -71,6 +87,7 @@ std::string encode_meta(const Record& record) {
             put_number(out, record.from_mailbox);
             put_number(out, record.from_uid);
             put_number(out, record.from_modseq);
+            put_segments(out, record.from_stated_in);
             break;
         case RecordType::remove:
             put_number(out, static_cast<std::uint32_t>(record.removals.size()));
@@ -107,12 +124,16 @@ std::string encode_meta(const Record& record) {
 bool decode_meta(std::string_view meta, Record& record) {
     OctetReader in(meta);
     switch (record.type) {
-        case RecordType::message:
         case RecordType::imported:
             take_identity(in, record);
             break;
+        case RecordType::message:
+            take_identity(in, record);
+            take_segments(in, record.also_in);
+            break;
         case RecordType::copy:
             take_identity(in, record);
+            take_segments(in, record.also_in);
             record.body.segment = in.number<std::uint32_t>();
             record.body.offset = in.number<std::uint64_t>();
             record.body_octets = in.number<std::uint64_t>();
@@ -121,6 +142,7 @@ bool decode_meta(std::string_view meta, Record& record) {
             record.from_mailbox = in.number<std::uint64_t>();
             record.from_uid = in.number<std::uint32_t>();
             record.from_modseq = in.number<std::uint64_t>();
+            take_segments(in, record.from_stated_in);
             break;
         case RecordType::remove: {
             const auto count = in.number<std::uint32_t>();

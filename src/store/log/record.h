@@ -53,7 +53,7 @@ struct Place {
 
 struct Removal {
     Uid uid = 0;
-    std::uint32_t segment = 0;  // the one that states the entry: the removal must live as long as that does
+    std::uint32_t segment = 0;  // one that states the entry: the removal must live as long as that does
 };
 
 // Every type uses the fields it needs; the others are zero.
@@ -73,6 +73,7 @@ struct Record {
 
     std::string uidl;                     // message, copy: empty if it is the GUID's digits
     std::optional<ImportKey> import_key;  // message, copy, imported
+    std::vector<std::uint32_t> also_in;   // message, copy: segments that state this entry too, when written
     Place body;                           // copy: the record that holds the octets …
     std::uint64_t body_octets = 0;        // … how many …
     std::uint64_t owner_mailbox = 0;      // … and the entry that it was written for
@@ -80,11 +81,12 @@ struct Record {
     std::uint64_t from_mailbox = 0;  // copy: the entry that it takes away, if any
     std::uint32_t from_uid = 0;
     std::uint64_t from_modseq = 0;
-    std::vector<Removal> removals;      // remove
-    std::uint32_t uid_validity = 0;     // mailbox
-    std::string name;                   // mailbox
-    std::vector<std::string> keywords;  // mailbox
-    DirectoryRecord directory;          // directory
+    std::vector<std::uint32_t> from_stated_in;  // … and the segments that state that one
+    std::vector<Removal> removals;              // remove
+    std::uint32_t uid_validity = 0;             // mailbox
+    std::string name;                           // mailbox
+    std::vector<std::string> keywords;          // mailbox
+    DirectoryRecord directory;                  // directory
 };
 
 // The checksum of a record's header is keyed, so that octets in a message can never pass for a record when a
