@@ -9,6 +9,8 @@
 namespace pier::migrate {
 namespace {
 
+constexpr std::size_t width_max = 70;  // no UIDL is longer
+
 template <class Number>
 std::optional<Number> number(std::string_view digits) {
     Number value = 0;
@@ -60,47 +62,54 @@ Result<UidlFormat> UidlFormat::parse(std::string_view text) {
     UidlFormat format;
     bool has_variable = false;
     while (!text.empty()) {
+        std::string literal(text.substr(0, text.find('%')));
+        text.remove_prefix(literal.size());
         Part part;
-        part.literal = text.substr(0, text.find('%'));
-        text.remove_prefix(part.literal.size());
         if (text.starts_with("%%")) {
-            part.literal += '%';
+            literal += '%';
             text.remove_prefix(2);
         } else if (text.starts_with("%{")) {
             const auto close = text.find('}');
             if (close == std::string_view::npos) return bad_format("a '{' without '}'");
             Result<Part> inside = parse_braces(text.substr(2, close - 2));
             if (!inside) return inside.error();
-            inside->literal = std::move(part.literal);
             part = std::move(*inside);
             text.remove_prefix(close + 1);
         } else if (!text.empty()) {
             text.remove_prefix(1);
-            part.zeros = text.starts_with('0');
-            for (; !text.empty() && part.variable == 0; text.remove_prefix(1)) {
-                const char c = text.front();
-                if (c >= '0' && c <= '9' && part.width < 100)
-                    part.width = part.width * 10 + static_cast<std::size_t>(c - '0');
-                else if (c == 'X')
-                    part.hex = true;
-                else if (c == 'L')
-                    part.lower = true;
-                else if (c == 'U')
-                    part.upper = true;
-                else if (std::string_view("uvfg").find(c) != std::string_view::npos)
-                    part.variable = c;
-                else if (c == 'm')
-                    return bad_format("%m (the MD5 of the header) is not supported");
-                else
-                    return bad_format(fmt::format("'{}' behind % is not known", c));
-            }
-            if (part.variable == 0) return bad_format("a % at the end");
+            Result<Part> one = parse_percent(text);
+            if (!one) return one.error();
+            part = std::move(*one);
         }
+        part.literal = std::move(literal);
         has_variable = has_variable || part.variable != 0;
         format.parts_.push_back(std::move(part));
     }
     if (!has_variable) return bad_format("it has no variable, so all UIDLs would be the same");
     return format;
+}
+
+// What stands behind a '%': takes it off `text`.
+Result<UidlFormat::Part> UidlFormat::parse_percent(std::string_view& text) {
+    Part part;
+    part.zeros = text.starts_with('0');
+    const std::string_view digits = text.substr(0, text.find_first_not_of("0123456789"));
+    text.remove_prefix(digits.size());
+    if (!digits.empty()) {
+        const auto width = number<std::size_t>(digits);
+        if (!width || *width > width_max) return bad_format(fmt::format("the width {} is too large", digits));
+        part.width = *width;
+    }
+    const std::string_view modifiers = text.substr(0, text.find_first_not_of("XLU"));
+    text.remove_prefix(modifiers.size());
+    part.modifiers = modifiers;
+    if (text.empty()) return bad_format("a % without a variable");
+    part.variable = text.front();
+    text.remove_prefix(1);
+    if (part.variable == 'm') return bad_format("%m (the MD5 of the header) is not supported");
+    if (std::string_view("uvfg").find(part.variable) == std::string_view::npos)
+        return bad_format(fmt::format("'{}' behind % is not known", part.variable));
+    return part;
 }
 
 Result<UidlFormat::Part> UidlFormat::parse_braces(std::string_view inside) {
@@ -114,23 +123,37 @@ Result<UidlFormat::Part> UidlFormat::parse_braces(std::string_view inside) {
     inside.remove_prefix(std::min(inside.size(), inside.find('|')));
     while (!inside.empty()) {
         inside.remove_prefix(1);
-        std::string_view filter = trimmed(inside.substr(0, inside.find('|')));
+        const std::string_view filter = trimmed(inside.substr(0, inside.find('|')));
         inside.remove_prefix(std::min(inside.size(), inside.find('|')));
-        if (filter == "lower")
-            part.lower = true;
-        else if (filter == "upper")
-            part.upper = true;
-        else if (filter == "hex")
-            part.hex = true;
-        else if (filter.starts_with("hex(") && filter.ends_with(')')) {
+        if (filter == "lower") {
+            part.modifiers += 'L';
+        } else if (filter == "upper") {
+            part.modifiers += 'U';
+        } else if (filter == "hex") {
+            part.modifiers += 'X';
+        } else if (filter.starts_with("hex(") && filter.ends_with(')')) {
             const auto width = number<std::size_t>(filter.substr(4, filter.size() - 5));
-            if (!width || *width > 70) return bad_format(fmt::format("'{}' needs a small number", filter));
-            part.hex = part.zeros = true;
+            if (!width || *width > width_max)
+                return bad_format(fmt::format("'{}' needs a small number", filter));
+            part.modifiers += 'X';
+            part.zeros = true;
             part.width = *width;
-        } else
+        } else {
             return bad_format(fmt::format("the filter '{}' is not known", filter));
+        }
     }
     return part;
+}
+
+std::string UidlFormat::Part::apply(std::string value) const {
+    for (const char modifier : modifiers) {
+        if (modifier == 'X') value = fmt::format("{:x}", number<std::uint64_t>(value).value_or(0));
+        if (modifier == 'L') value = wire::ascii_lower(value);
+        if (modifier == 'U') value = wire::ascii_upper(value);
+    }
+    if (zeros && value.size() < width) value.insert(0, width - value.size(), '0');
+    if (!zeros && width > 0 && value.size() > width) value.resize(width);
+    return value;
 }
 
 std::string UidlFormat::operator()(std::uint32_t uid, std::uint32_t uid_validity, std::string_view file_name,
@@ -138,21 +161,10 @@ std::string UidlFormat::operator()(std::uint32_t uid, std::uint32_t uid_validity
     std::string uidl;
     for (const Part& part : parts_) {
         uidl += part.literal;
-        if (part.variable == 0) continue;
-        std::string value;
-        if (part.variable == 'f')
-            value = file_name;
-        else if (part.variable == 'g')
-            value = guid;
-        else {
-            const std::uint32_t n = part.variable == 'u' ? uid : uid_validity;
-            value = part.hex ? fmt::format("{:x}", n) : fmt::format("{}", n);
-        }
-        if (part.width > 0 && value.size() > part.width) value.resize(part.width);
-        if (part.zeros && value.size() < part.width) value.insert(0, part.width - value.size(), '0');
-        if (part.lower) value = wire::ascii_lower(value);
-        if (part.upper) value = wire::ascii_upper(value);
-        uidl += value;
+        if (part.variable == 'u') uidl += part.apply(std::to_string(uid));
+        if (part.variable == 'v') uidl += part.apply(std::to_string(uid_validity));
+        if (part.variable == 'f') uidl += part.apply(std::string(file_name));
+        if (part.variable == 'g') uidl += part.apply(std::string(guid));
     }
     return uidl;
 }

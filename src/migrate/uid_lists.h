@@ -16,8 +16,9 @@ namespace pier::migrate {
 // Dovecot's pop3_uidl_format: "%08Xu%08Xv", or in the form of Dovecot 2.4 "%{uid | hex(8)}%{uidvalidity |
 // hex(8)}".
 //   %u UID   %v UIDVALIDITY   %f file name without flags   %g GUID
-// with the modifiers X (hexadecimal, in lower case), L, U (case) and a width (zeros in front when it begins
-// with 0). %m, the MD5 of the header, is not known: it depends on how Dovecot reads header fields.
+// Behind the % may stand a width, then modifiers, which work in their order: X (hexadecimal, lower case), L
+// and U (case). A value is cut to a width, or with a 0 in front filled to it with zeros; as Dovecot 2.3.19
+// does it. %m, the MD5 of the header, is not known: it depends on how Dovecot reads header fields.
 class UidlFormat {
   public:
     static Result<UidlFormat> parse(std::string_view text);  // invalid: with what is wrong
@@ -30,10 +31,13 @@ class UidlFormat {
   private:
     struct Part {
         std::string literal;
-        char variable = 0;  // u v f g; 0: only the literal
-        bool hex = false, lower = false, upper = false, zeros = false;
+        char variable = 0;      // u v f g; 0: only the literal
+        std::string modifiers;  // of X, L and U
+        bool zeros = false;
         std::size_t width = 0;
+        std::string apply(std::string value) const;
     };
+    static Result<Part> parse_percent(std::string_view& text);
     static Result<Part> parse_braces(std::string_view inside);
     std::vector<Part> parts_;
 };

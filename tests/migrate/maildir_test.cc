@@ -141,6 +141,23 @@ TEST_F(MaildirTest, dovecot_uidls_and_order) {
         EXPECT_EQ(item.item.uidl, "");
 }
 
+// A list that Dovecot 2.3.19 has read, and the order and UIDLs that it has answered.
+TEST_F(MaildirTest, dovecot_order_as_dovecot_lists_it) {
+    for (const char* name :
+         {"cur/170000001.M1P1.host:2,", "cur/170000002.M2P1.host:2,", "cur/170000003.M3P1.host:2,",
+          "cur/1600000000.M9P1.host:2,S", "cur/150.b", "new/180.a"})
+        add(name, "x");
+    tree.write("dovecot-uidlist",
+               "3 V1795298397 N11 Gcf45750c6614026b7310000083ecc375\n1 W23 PX1 O5 :170000001.M1P1.host\n2 "
+               "W23 P :170000002.M2P1.host\n"
+               "3 W23 O2 :170000003.M3P1.host\n4 W20 :1600000000.M9P1.host\n9 W0 :150.b\n10 W0 :180.a\n");
+    Texts uidls;
+    for (const ReadItem& item : read())
+        uidls.push_back(item.item.uidl);
+    EXPECT_EQ(uidls, (Texts{"000000036b02145d", "X1", "170000002.M2P1.host", "000000046b02145d",
+                            "000000096b02145d", "0000000a6b02145d"}));
+}
+
 TEST_F(MaildirTest, dovecot_lists_of_folders) {
     std::filesystem::create_directories(tree / "cur");
     add(".Work/cur/1.a", "a");

@@ -20,7 +20,7 @@ TEST(UidlFormat, variables_and_modifiers) {
     EXPECT_EQ(format("%Uf"), "123.M1.HOST,S=1");
     EXPECT_EQ(format("%g"), "abcdef");
     EXPECT_EQ(format("%Xu"), "2a");
-    EXPECT_EQ(format("%UXu"), "2A");
+    EXPECT_EQ(format("%XUu"), "2A");
     EXPECT_EQ(format("100%%%u"), "100%42");
     EXPECT_EQ(format("%{uid | hex(8)}%{uidvalidity | hex(8)}"), "0000002a4c0907b0");  // Dovecot 2.4's default
     EXPECT_EQ(format("%{uidvalidity}.%{uid}"), "1275660208.42");
@@ -28,9 +28,47 @@ TEST(UidlFormat, variables_and_modifiers) {
     EXPECT_EQ(format("%{guid}"), "abcdef");
 }
 
+// What Dovecot 2.3.19 has answered to UIDL for its first message (UID 1) with each pop3_uidl_format.
+TEST(UidlFormat, as_dovecot_prints_them) {
+    const std::pair<const char*, const char*> table[] = {
+        {"%v.%u", "1795298341.1"},
+        {"%Xv%Xu", "6b0214251"},
+        {"%08Xv%08Xu", "6b02142500000001"},
+        {"%08Xu%08Xv", "000000016b021425"},
+        {"%f", "170000001.M1P1.host"},
+        {"%g", "170000001.M1P1.host"},
+        {"%Uf", "170000001.M1P1.HOST"},
+        {"%LUf", "170000001.M1P1.HOST"},
+        {"%ULf", "170000001.m1p1.host"},
+        {"%8f", "17000000"},
+        {"%08f", "170000001.M1P1.host"},
+        {"UID%u-%v", "UID1-1795298341"},
+        {"%12u", "1"},
+        {"%012u", "000000000001"},
+        {"%3v", "179"},
+        {"%03v", "1795298341"},
+        {"%XUv", "6B021425"},
+        {"%UXv", "6b021425"},
+        {"%08XUv", "6B021425"},
+        {"%XXv", "0"},
+        {"%8Xv", "6b021425"},
+        {"%4Xv", "6b02"},
+        {"%04Xv", "6b021425"},
+        {"%%%u", "%1"},
+        {"%Xf", "0"},
+        {"%08XvX%u", "6b021425X1"},
+    };
+    for (const auto& [text, uidl] : table) {
+        const auto parsed = UidlFormat::parse(text);
+        ASSERT_TRUE(parsed) << text;
+        EXPECT_EQ((*parsed)(1, 1795298341, "170000001.M1P1.host", "170000001.M1P1.host"), uidl) << text;
+    }
+}
+
 TEST(UidlFormat, refused) {
-    for (const char* text : {"", "same", "%", "%0", "%8", "%m", "%q", "%{uid", "%{nothing}",
-                             "%{uid | nothing}", "%{uid | hex(x)}", "%{uid | hex(71)}", "%%"}) {
+    for (const char* text :
+         {"%X8u", "%71u", "%99999999999999999999u", "%2.4u", "", "same", "%", "%0", "%8", "%m", "%q", "%{uid",
+          "%{nothing}", "%{uid | nothing}", "%{uid | hex(x)}", "%{uid | hex(71)}", "%%"}) {
         const auto parsed = UidlFormat::parse(text);
         ASSERT_FALSE(parsed) << text;
         EXPECT_EQ(parsed.error().kind, ErrorKind::invalid);
@@ -97,6 +135,17 @@ TEST(CourierList, all_versions) {
     EXPECT_EQ(parse_courier_list("123.a'b 10\n")->uidls.at("123.a'b"), "123.a+27b");
     EXPECT_EQ(parse_courier_list("")->uidls.size(), 0U);
     EXPECT_FALSE(parse_courier_list("/4 8 9\n"));
+}
+
+// A list that Courier 1.0.16 has written, and what it has answered to UIDL.
+TEST(CourierList, as_courier_prints_them) {
+    const auto list = parse_courier_list(
+        "/3 12 77\n170000001.M1P1.host:2,S 23 9:77:0\n1600000000.M9P1.host:2,S 20 "
+        "4:77:0\n1650000000.it's+odd:2, 1 0:0:0\n");
+    ASSERT_TRUE(list);
+    EXPECT_EQ(list->uidls.at("170000001.M1P1.host"), "UID9-77");
+    EXPECT_EQ(list->uidls.at("1600000000.M9P1.host"), "UID4-77");
+    EXPECT_EQ(list->uidls.at("1650000000.it's+odd"), "1650000000.it+27s+2Bodd");
 }
 
 TEST(UniqueName, ends_at_the_colon) {

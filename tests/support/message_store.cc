@@ -90,14 +90,9 @@ void MessageStore::work() {
     for (;;) {
         changed_.wait(lock, [&] { return ending_ || !queue_.empty(); });
         if (queue_.empty()) return;
-        const std::size_t waiting = queue_.size();
         const auto todo = std::move(queue_.front());
         queue_.pop_front();
         lock.unlock();
-        {
-            const std::lock_guard disk_lock(disk_->mutex);
-            disk_->appends_at_once = std::max(disk_->appends_at_once, waiting);
-        }
         todo();
         lock.lock();
     }

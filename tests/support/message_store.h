@@ -45,7 +45,6 @@ class MessageStore final : public store::Store {
         std::uint64_t next_id = 1;
         std::uint64_t message_octets_max = 1 << 20;
         std::uint64_t appends = 0;
-        std::size_t appends_at_once = 0;               // the most that were under way
         std::map<std::uint64_t, Error> append_errors;  // by number, from 1: that append fails as a whole
         std::optional<Error> append_error_of_all;
         std::optional<Error> spool_error;  // every write fails
