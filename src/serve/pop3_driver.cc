@@ -55,6 +55,7 @@ class Driver {
         connection_.set_deadline(service_.settings.login_timeout);
         for (int in_a_row = 0;; ++in_a_row) {
             pop3::Action action = session_.next();
+            log_wrong_proof();
             if (std::holds_alternative<pop3::Close>(action)) break;
             if (std::holds_alternative<pop3::NeedInput>(action)) in_a_row = 0;
             if (in_a_row >= actions_in_a_row_max) {
@@ -79,9 +80,12 @@ class Driver {
         } else if (std::holds_alternative<pop3::StartTls>(action)) {
             co_return co_await start_tls();
         } else if (auto* keys = std::get_if<pop3::NeedKeys>(&action)) {
+            proving_user_ = keys->user;
             session_.on_keys(service_.authenticator.scram_keys(keys->user, keys->hash), random_text(24));
         } else if (auto* login = std::get_if<pop3::Login>(&action)) {
-            session_.on_login(co_await log_in(*login));
+            pop3::LoginReport report = co_await log_in(*login);
+            session_.on_login(std::move(report));
+            failed_logins_logged_ = session_.counts().failed_logins;
         } else if (auto* mail = std::get_if<pop3::SendMail>(&action)) {
             session_.on_mail_sent(co_await send(*mail));
         } else if (auto* remove = std::get_if<pop3::Remove>(&action)) {
@@ -127,14 +131,25 @@ class Driver {
         co_return true;
     }
 
+    // SCRAM's proof is checked inside the session: a wrong one shows in its counts alone.
+    void log_wrong_proof() {
+        if (session_.counts().failed_logins == failed_logins_logged_) return;
+        failed_logins_logged_ = session_.counts().failed_logins;
+        log_failed_login(proving_user_, "wrong SCRAM proof");
+    }
+
+    void log_failed_login(std::string_view user, std::string_view reason) {
+        ++service_.failed_logins;
+        log::warning("pop3.login.failed", {{"user", user},
+                                           {"peer", connection_.peer().text()},
+                                           {"listener", listener_.name},
+                                           {"reason", reason}});
+    }
+
     Task<pop3::LoginReport> log_in(const pop3::Login& login) {
         auth::Verdict verdict = co_await check(login);
         if (auto* refused = std::get_if<auth::Refused>(&verdict)) {
-            ++service_.failed_logins;
-            log::warning("pop3.login.failed", {{"user", login.user},
-                                               {"peer", connection_.peer().text()},
-                                               {"listener", listener_.name},
-                                               {"reason", refused->text}});
+            log_failed_login(login.user, refused->text);
             const Why why = refused->why == auth::Refused::Why::credentials ? Why::credentials
                             : refused->why == auth::Refused::Why::disabled  ? Why::permanent
                                                                             : Why::temporary;
@@ -252,6 +267,8 @@ class Driver {
     std::unique_ptr<Leases::Lease> lease_;
     auth::AccountPtr account_;
     std::shared_ptr<const store::Snapshot> snapshot_;
+    std::string proving_user_;  // of the SCRAM exchange
+    std::uint64_t failed_logins_logged_ = 0;
     std::string_view end_ = "quit";
 };
 

@@ -1,0 +1,269 @@
+// POP3 over real sockets: what a session alone cannot show.
+#include <fstream>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "serve/served.h"
+
+namespace pier::test {
+namespace {
+
+std::string message_of(std::size_t octets, const std::string& line = "The quick brown fox.\r\n") {
+    std::string text = "Subject: test\r\n\r\n";
+    while (text.size() < octets)
+        text += line;
+    return text;
+}
+
+void log_in(Client& client) {
+    EXPECT_EQ(client.line().substr(0, 3), "+OK");
+    EXPECT_EQ(client.ask("USER ada").substr(0, 3), "+OK");
+    EXPECT_EQ(client.ask("PASS secret").substr(0, 3), "+OK");
+}
+
+TEST(Pop3Driver, EveryKindOfMessageComesWholeOverPlainAndTls) {
+    Served served;
+    std::vector<std::string> messages;
+    for (const std::size_t octets : {20u, 5'000u, 16'383u, 16'384u, 70'000u, 3'000'000u}) {
+        messages.push_back(message_of(octets));
+        messages.push_back(message_of(octets, ".leading dot\r\n..\r\n.\r\n"));
+    }
+    messages.push_back("");
+    for (const std::string& message : messages)
+        served.deliver(message);
+    for (const bool tls : {false, true}) {
+        Client client(tls ? served.pop3s_port : served.pop3_port);
+        if (tls) {
+            ASSERT_TRUE(client.start_tls());
+        }
+        log_in(client);
+        for (std::size_t i = 0; i < messages.size(); ++i) {
+            EXPECT_EQ(client.ask("RETR " + std::to_string(i + 1)),
+                      "+OK " + std::to_string(messages[i].size()) + " octets");
+            std::string text = client.until_dot(), plain;
+            for (std::size_t at = 0; at < text.size();) {
+                const std::size_t end = text.find("\r\n", at) + 2;
+                plain += text.substr(text[at] == '.' ? at + 1 : at, end - at - (text[at] == '.' ? 1 : 0));
+                at = end;
+            }
+            EXPECT_TRUE(plain == messages[i]) << "message " << i + 1 << (tls ? " over TLS" : "");
+        }
+        EXPECT_EQ(client.ask("TOP 5 1").substr(0, 3), "+OK");
+        EXPECT_EQ(client.until_dot(), "Subject: test\r\n\r\nThe quick brown fox.\r\n");
+        EXPECT_EQ(client.ask("QUIT").substr(0, 3), "+OK");
+        EXPECT_EQ(client.rest(), "");
+    }
+}
+
+TEST(Pop3Driver, DeletionIsDurableWhenQuitIsAnsweredAndNotBefore) {
+    Served served;
+    served.deliver("one\r\n");
+    served.deliver("two\r\n");
+    {
+        Client client(served.pop3_port);
+        log_in(client);
+        EXPECT_EQ(client.ask("DELE 1").substr(0, 3), "+OK");
+    }  // gone without QUIT
+    EXPECT_EQ(served.stored().size(), 2u);
+    Client client(served.pop3_port);
+    log_in(client);
+    EXPECT_EQ(client.ask("DELE 1").substr(0, 3), "+OK");
+    EXPECT_EQ(client.ask("QUIT").substr(0, 3), "+OK");
+    EXPECT_EQ(served.stored(), std::vector<std::string>{"two\r\n"});
+}
+
+TEST(Pop3Driver, AMessageThatAnotherSessionRemovedCanStillBeFetched) {
+    Served served;
+    served.deliver("one\r\n");
+    served.deliver("two\r\n");
+    Client first(served.pop3_port), second(served.pop3_port);
+    log_in(first);
+    log_in(second);
+    EXPECT_EQ(second.ask("DELE 1").substr(0, 3), "+OK");
+    EXPECT_EQ(second.ask("QUIT").substr(0, 3), "+OK");
+    EXPECT_EQ(first.ask("STAT"), "+OK 2 10");
+    EXPECT_EQ(first.ask("RETR 1"), "+OK 5 octets");
+    EXPECT_EQ(first.until_dot(), "one\r\n");
+    EXPECT_EQ(first.ask("DELE 1").substr(0, 3), "+OK");
+    EXPECT_EQ(first.ask("QUIT").substr(0, 3), "+OK") << "it is gone: that is what the client asked for";
+}
+
+TEST(Pop3Driver, ExclusiveAccountsSayWhoHoldsThemAndTheLeaseEndsWithItsSession) {
+    ServedOptions options;
+    options.exclusive = true;
+    Served served(std::move(options));
+    {
+        Client first(served.pop3_port), second(served.pop3_port);
+        log_in(first);
+        second.line();
+        second.ask("USER ada");
+        const std::string refused = second.ask("PASS secret");
+        EXPECT_EQ(refused.substr(0, 13), "-ERR [IN-USE]") << refused;
+        EXPECT_NE(refused.find("127.0.0.1:"), std::string::npos) << refused;
+    }  // the first is gone without a word
+    for (int tries = 0;; ++tries) {
+        Client third(served.pop3_port);
+        third.line();
+        third.ask("USER ada");
+        if (third.ask("PASS secret").substr(0, 3) == "+OK") break;
+        ASSERT_LT(tries, 200) << "the lease outlived its session";
+    }
+}
+
+// Attack: bytes behind STLS in the same segment must not be taken for the first bytes inside TLS.
+TEST(Pop3Driver, CommandsPipelinedBehindStlsEndTheConnection) {
+    Served served;
+    Client client(served.pop3_port);
+    client.line();
+    client.send("STLS\r\nCAPA\r\n");
+    const std::string answer = client.rest();
+    EXPECT_EQ(answer.substr(0, 4), "-ERR") << answer;
+    EXPECT_EQ(answer.find("IMPLEMENTATION"), std::string::npos);
+}
+
+TEST(Pop3Driver, StlsThenLogin) {
+    ServedOptions options;
+    options.clear_login = serve::ClearLogin::never;
+    Served served(std::move(options));
+    Client client(served.pop3_port);
+    client.line();
+    EXPECT_EQ(client.ask("USER ada").substr(0, 4), "-ERR");
+    EXPECT_EQ(client.ask("STLS").substr(0, 3), "+OK");
+    ASSERT_TRUE(client.start_tls());
+    EXPECT_EQ(client.ask("USER ada").substr(0, 3), "+OK");
+    EXPECT_EQ(client.ask("PASS secret").substr(0, 3), "+OK");
+}
+
+TEST(Pop3Driver, AWrongPasswordIsRefusedAndCounted) {
+    Served served;
+    Client client(served.pop3_port);
+    client.line();
+    client.ask("USER ada");
+    EXPECT_EQ(client.ask("PASS wrong").substr(0, 11), "-ERR [AUTH]");
+    client.ask("USER nobody");
+    EXPECT_EQ(client.ask("PASS wrong").substr(0, 11), "-ERR [AUTH]");
+    EXPECT_EQ(served.pop3().failed_logins, 2u);
+}
+
+TEST(Pop3Driver, ADamagedMessageIsRefusedAndAllOthersAreServed) {
+    Served served;
+    const std::string victim = message_of(20'000, "needle in the haystack\r\n");
+    served.deliver("before\r\n");
+    served.deliver(victim);
+    served.deliver("behind\r\n");
+    const std::string segment = served.folder() + "/store/log/00000001.seg";
+    {
+        std::ifstream in(segment, std::ios::binary);
+        const std::string all((std::istreambuf_iterator<char>(in)), {});
+        const auto at = all.find("needle");
+        ASSERT_NE(at, std::string::npos);
+        std::fstream out(segment, std::ios::binary | std::ios::in | std::ios::out);
+        out.seekp(static_cast<std::streamoff>(at));
+        out.put('N');
+    }
+    Client client(served.pop3_port);
+    log_in(client);
+    EXPECT_EQ(client.ask("RETR 2").substr(0, 15), "-ERR [SYS/PERM]");
+    EXPECT_EQ(client.ask("RETR 1"), "+OK 8 octets");
+    EXPECT_EQ(client.until_dot(), "before\r\n");
+    EXPECT_EQ(client.ask("RETR 3"), "+OK 8 octets");
+    EXPECT_EQ(client.until_dot(), "behind\r\n");
+}
+
+TEST(Pop3Driver, TenThousandPipelinedCommandsAreAnsweredInOrder) {
+    Served served;
+    served.deliver("one\r\n");
+    Client client(served.pop3_port);
+    log_in(client);
+    constexpr int count = 10'000;
+    std::thread sender([&] {
+        std::string all;
+        for (int i = 0; i < count; ++i)
+            all += i % 2 == 0 ? "NOOP\r\n" : "STAT\r\n";
+        client.send(all + "QUIT\r\n");
+    });
+    for (int i = 0; i < count; ++i) {
+        const std::string answer = client.line();
+        ASSERT_EQ(answer.substr(0, 3), "+OK") << i;
+        if (i % 2 == 1) {
+            ASSERT_EQ(answer, "+OK 1 5") << i;
+        }
+    }
+    sender.join();
+    EXPECT_EQ(client.line().substr(0, 3), "+OK");
+}
+
+TEST(Pop3Driver, AClientThatDoesNotReadDoesNotDelayOthers) {
+    Served served;
+    served.deliver(message_of(8 << 20));
+    std::vector<std::unique_ptr<Client>> slow;
+    for (int i = 0; i < 8; ++i) {
+        slow.push_back(std::make_unique<Client>(served.pop3_port));
+        slow.back()->shrink_receive_buffer();
+        log_in(*slow.back());
+        slow.back()->send("RETR 1\r\n");
+    }
+    for (int i = 0; i < 4; ++i) {
+        Client client(served.pop3_port);
+        log_in(client);
+        EXPECT_EQ(client.ask("STAT").substr(0, 5), "+OK 1");
+        EXPECT_EQ(client.ask("QUIT").substr(0, 3), "+OK");
+    }
+}
+
+TEST(Pop3Driver, WhoDoesNotLogInIsClosed) {
+    ServedOptions options;
+    options.pop3.login_timeout = std::chrono::seconds(1);
+    Served served(std::move(options));
+    Client client(served.pop3_port);
+    EXPECT_EQ(client.line().substr(0, 3), "+OK");
+    EXPECT_EQ(client.rest(), "");
+}
+
+TEST(Pop3Driver, AStoppingServerLetsAMaildropBeFinishedAndSaysGoodbyeToTheRest) {
+    Served served;
+    served.deliver("one\r\n");
+    Client idle(served.pop3_port), busy(served.pop3_port);
+    idle.line();
+    log_in(busy);
+    std::thread stopper([&] { served.server().stop(std::chrono::seconds(20)); });
+    EXPECT_NE(idle.rest().find("-ERR"), std::string::npos);
+    EXPECT_EQ(busy.ask("DELE 1").substr(0, 3), "+OK");
+    EXPECT_EQ(busy.ask("QUIT").substr(0, 3), "+OK");
+    stopper.join();
+    EXPECT_TRUE(served.stored().empty());
+}
+
+TEST(Pop3Driver, WhenTheGraceIsOverNothingIsRemoved) {
+    Served served;
+    served.deliver("one\r\n");
+    Client client(served.pop3_port);
+    log_in(client);
+    EXPECT_EQ(client.ask("DELE 1").substr(0, 3), "+OK");
+    served.server().stop(std::chrono::seconds(0));
+    EXPECT_EQ(client.rest().substr(0, 4), "-ERR");
+    EXPECT_EQ(served.stored().size(), 1u);
+}
+
+TEST(Server, MoreConnectionsThanAllowedAreToldSo) {
+    ServedOptions options;
+    options.limits.connections_max = 2;
+    Served served(std::move(options));
+    Client first(served.pop3_port), second(served.pop3_port);
+    first.line();
+    second.line();
+    Client third(served.pop3_port);
+    EXPECT_EQ(third.rest(), "-ERR busy\r\n");
+    EXPECT_EQ(served.server().refused(), 1u);
+}
+
+TEST(Server, NonsenseOnATlsPortIsClosedAndNotEchoed) {
+    Served served;
+    Client client(served.pop3s_port);
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_EQ(client.rest().find("GET"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace pier::test

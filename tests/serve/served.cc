@@ -1,0 +1,211 @@
+#include "serve/served.h"
+
+#include <stdexcept>
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "store/wait.h"
+
+namespace pier::test {
+namespace {
+
+template <class T>
+T must(Result<T> result) {
+    if (!result) throw std::runtime_error(result.error().text);
+    return std::move(*result);
+}
+
+net::ListenSockets loopback(std::size_t threads) {
+    return must(net::ListenSockets::bind({boost::asio::ip::make_address("127.0.0.1"), 0, ""}, threads));
+}
+
+}  // namespace
+
+Served::Served(ServedOptions options) {
+    make_certificate(files_, 30);
+    tls_ = must(net::Tls::load({files_.certificate, files_.key}));
+    store::LogStoreOptions store;
+    store.folder = files_.folder + "/store";
+    store.cleaner = false;
+    store_ = must(store::open_log_store(std::move(store)));
+    directory_ = std::make_unique<auth::Directory>(*store_);
+    if (!directory_->load()) throw std::runtime_error("load");
+    auth::NewAccount account;
+    account.name = "ada";
+    account.password = "secret";
+    account.exclusive = options.exclusive;
+    account.quota_octets = options.quota_octets;
+    must(directory_->add(account));
+    authenticator_ = std::make_unique<auth::Authenticator>(*directory_, auth::AuthLimits{});
+    delivery_ = std::make_unique<delivery::Delivery>(
+        *store_, *directory_, delivery::Settings{"mail.example.org", delivery::OverQuota::temporary},
+        system_now);
+
+    pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, leases_, pool_, tls_.get(), options.pop3});
+    options.lmtp.hostname = "mail.example.org";
+    lmtp_.reset(new serve::LmtpService{*store_, *delivery_, pool_, options.lmtp});
+    api_.add("echo", [](const admin::Call& call) -> Result<boost::json::value> {
+        return boost::json::value{{"params", call.params}, {"body", call.body}};
+    });
+    admin_.reset(new serve::AdminService{api_, pool_, 1000});
+    starttls_ = {"pop3", serve::TlsUse::starttls, options.clear_login};
+    implicit_ = {"pop3s", serve::TlsUse::implicit, options.clear_login};
+
+    constexpr std::size_t threads = 2;
+    server_ = std::make_unique<serve::Server>(threads, options.limits);
+    const auto listen = [&](net::ListenSockets sockets, const char* name, serve::Protocol protocol,
+                            const char* busy) {
+        const auto port = sockets.local().port;
+        server_->listen(std::move(sockets), {name, std::move(protocol), busy});
+        return port;
+    };
+    pop3_port = listen(
+        loopback(threads), "pop3",
+        [this](net::Connection& c) { return serve::serve_pop3(c, *pop3_, starttls_); }, "-ERR busy\r\n");
+    pop3s_port = listen(
+        loopback(threads), "pop3s",
+        [this](net::Connection& c) { return serve::serve_pop3(c, *pop3_, implicit_); }, "");
+    lmtp_port = listen(
+        loopback(threads), "lmtp",
+        [this](net::Connection& c) { return serve::serve_lmtp(c, *lmtp_, starttls_.name); }, "421 busy\r\n");
+    admin_path = files_.folder + "/admin";
+    listen(
+        must(net::ListenSockets::bind({{}, 0, admin_path}, threads)), "admin",
+        [this](net::Connection& c) { return serve::serve_admin(c, *admin_); }, "");
+    server_->start();
+}
+
+Served::~Served() {
+    server_.reset();
+    pool_.join();
+}
+
+void Served::deliver(const std::string& message) {
+    store::NewMessage fresh;
+    fresh.spool = store_->new_spool();
+    if (!fresh.spool->write(message)) throw std::runtime_error("spool");
+    store::Target target;
+    target.mailbox = directory_->find("ada")->inbox;
+    fresh.targets.push_back(target);
+    const auto appended = store::wait<std::vector<Result<store::Appended>>>(
+        [&](auto done) { store_->append(std::move(fresh), std::move(done)); });
+    if (!appended || !appended->at(0)) throw std::runtime_error("append");
+}
+
+std::vector<std::string> Served::stored() {
+    const auto snapshot = must(store_->open(directory_->find("ada")->inbox));
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < snapshot->entries().size(); ++i) {
+        auto body = must(snapshot->body(i));
+        std::string text(body->octets(), '\0');
+        must(body->read(0, text, store::Wait::may_block));
+        all.push_back(std::move(text));
+    }
+    return all;
+}
+
+Client::Client(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    const timeval limit{20, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
+Client::Client(const std::string& unix_path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    unix_path.copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    const timeval limit{20, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
+Client::~Client() {
+    SSL_free(ssl_);
+    SSL_CTX_free(context_);
+    ::close(fd_);
+}
+
+bool Client::start_tls() {
+    context_ = SSL_CTX_new(TLS_client_method());
+    ssl_ = SSL_new(context_);
+    SSL_set_fd(ssl_, fd_);
+    return SSL_connect(ssl_) == 1;
+}
+
+void Client::send(std::string_view octets) {
+    while (!octets.empty()) {
+        const ssize_t n = ssl_ != nullptr ? SSL_write(ssl_, octets.data(), static_cast<int>(octets.size()))
+                                          : ::send(fd_, octets.data(), octets.size(), MSG_NOSIGNAL);
+        if (n <= 0) return;  // the server has closed: what it said before is there to be read
+        octets.remove_prefix(static_cast<std::size_t>(n));
+    }
+}
+
+std::string Client::more() {
+    char buffer[65536];
+    const ssize_t n =
+        ssl_ != nullptr ? SSL_read(ssl_, buffer, sizeof buffer) : ::recv(fd_, buffer, sizeof buffer, 0);
+    if (n < 0 && ssl_ == nullptr && errno == EAGAIN)
+        ADD_FAILURE() << "the server said nothing for 20 seconds";
+    return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string();
+}
+
+std::string Client::line() {
+    std::size_t end = 0;
+    while ((end = in_.find("\r\n")) == std::string::npos) {
+        const std::string octets = more();
+        if (octets.empty()) return std::exchange(in_, {});
+        in_ += octets;
+    }
+    std::string text = in_.substr(0, end);
+    in_.erase(0, end + 2);
+    return text;
+}
+
+std::string Client::ask(std::string_view command) {
+    send(std::string(command) + "\r\n");
+    return line();
+}
+
+std::string Client::until_dot() {
+    while (!in_.starts_with(".\r\n") && in_.find("\r\n.\r\n") == std::string::npos) {
+        const std::string octets = more();
+        if (octets.empty()) {
+            ADD_FAILURE() << "the answer ended early";
+            return {};
+        }
+        in_ += octets;
+    }
+    const std::size_t length = in_.starts_with(".\r\n") ? 0 : in_.find("\r\n.\r\n") + 2;
+    std::string text = in_.substr(0, length);
+    in_.erase(0, length + 3);
+    return text;
+}
+
+std::string Client::rest() {
+    std::string octets;
+    while (!(octets = more()).empty())
+        in_ += octets;
+    return std::exchange(in_, {});
+}
+
+void Client::finish_sending() {
+    ::shutdown(fd_, SHUT_WR);
+}
+
+void Client::shrink_receive_buffer() {
+    const int octets = 4096;
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets);
+}
+
+}  // namespace pier::test

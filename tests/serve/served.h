@@ -1,0 +1,96 @@
+// A whole server in the test's process, on a store in a temporary folder and free loopback ports; and a
+// client that speaks to it by hand.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/thread_pool.hpp>
+#include <openssl/types.h>
+
+#include "admin/api.h"
+#include "auth/authenticator.h"
+#include "auth/directory.h"
+#include "delivery/delivery.h"
+#include "serve/admin_driver.h"
+#include "serve/leases.h"
+#include "serve/lmtp_driver.h"
+#include "serve/pop3_driver.h"
+#include "serve/server.h"
+#include "store/log/log_store.h"
+#include "support/certificate.h"
+
+namespace pier::test {
+
+struct ServedOptions {
+    serve::ServerLimits limits;
+    serve::Pop3Settings pop3;
+    serve::LmtpSettings lmtp;
+    serve::ClearLogin clear_login = serve::ClearLogin::loopback;
+    bool exclusive = false;          // of the account "ada"
+    std::uint64_t quota_octets = 0;  // the same
+};
+
+// Serves the account "ada", password "secret".
+class Served {
+  public:
+    explicit Served(ServedOptions options = {});
+    ~Served();
+
+    std::uint16_t pop3_port = 0, pop3s_port = 0, lmtp_port = 0;
+    std::string admin_path;
+
+    void deliver(const std::string& message);  // straight into the store, durable
+    std::vector<std::string> stored();         // what ada's INBOX holds, whole
+    store::Store& store() { return *store_; }
+    std::string folder() const { return files_.folder; }
+    serve::Server& server() { return *server_; }
+    const serve::Pop3Service& pop3() const { return *pop3_; }
+
+  private:
+    CertificateFiles files_;
+    std::unique_ptr<net::Tls> tls_;
+    std::unique_ptr<store::LogStore> store_;
+    std::unique_ptr<auth::Directory> directory_;
+    std::unique_ptr<auth::Authenticator> authenticator_;
+    std::unique_ptr<delivery::Delivery> delivery_;
+    serve::Leases leases_;
+    boost::asio::thread_pool pool_{2};
+    admin::Api api_;
+    std::unique_ptr<serve::Pop3Service> pop3_;
+    std::unique_ptr<serve::LmtpService> lmtp_;
+    std::unique_ptr<serve::AdminService> admin_;
+    serve::Pop3Listener starttls_, implicit_;
+    std::unique_ptr<serve::Server> server_;
+};
+
+// A blocking connection. Reads end with an empty text at the peer's end; nothing for 20 seconds is a failed
+// test.
+class Client {
+  public:
+    explicit Client(std::uint16_t port);
+    explicit Client(const std::string& unix_path);
+    ~Client();
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    bool start_tls();
+    void send(std::string_view octets);
+    std::string line();                         // without its CRLF
+    std::string ask(std::string_view command);  // sends it with CRLF, gives the answer's first line
+    std::string until_dot();  // a multi-line answer's rest, still stuffed, without the last line
+    std::string rest();       // until the peer's end
+    void finish_sending();
+    void shrink_receive_buffer();
+
+  private:
+    std::string more();
+    int fd_ = -1;
+    SSL_CTX* context_ = nullptr;
+    SSL* ssl_ = nullptr;
+    std::string in_;
+};
+
+}  // namespace pier::test
