@@ -4,6 +4,7 @@
 
 #include <boost/algorithm/hex.hpp>
 #include <boost/json/array.hpp>
+#include <boost/system/system_error.hpp>
 #include <fmt/format.h>
 
 #include "base/random.h"
@@ -63,6 +64,20 @@ Error to_error(const json::value& value) {
         if (to_string(one) == kind_name) kind = one;
     }
     return {kind, std::string(value.at("text").as_string())};
+}
+
+// Leaves `results` as they are from where the answer is not what it should be.
+void read_results(const json::value& answer, std::vector<Result<migrate::Accepted>>& results) {
+    try {
+        const json::array& list = answer.at("results").as_array();
+        for (std::size_t i = 0; i < results.size(); ++i) {
+            if (const json::value* error = list.at(i).as_object().if_contains("error"))
+                results[i] = to_error(*error);
+            else
+                results[i] = migrate::Accepted{list.at(i).at("uidl_in_use").as_bool()};
+        }
+    } catch (const boost::system::system_error&) {
+    }
 }
 
 }  // namespace
@@ -129,17 +144,13 @@ void BackendSink::send(std::vector<Waiting> batch) {
     }
     const auto answer = backend_.call(
         "mail.import", {{"account", account_}, {"import", token_}, {"messages", std::move(messages)}}, body);
-    const json::array* results = answer ? &answer->at("results").as_array() : nullptr;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-        if (!results) {
-            // The whole batch failed, and so would every other: the run ends.
-            batch[i].done(Error(ErrorKind::stopped, answer.error().text));
-        } else if (const json::value* error = results->at(i).as_object().if_contains("error")) {
-            batch[i].done(to_error(*error));
-        } else {
-            batch[i].done(migrate::Accepted{results->at(i).at("uidl_in_use").as_bool()});
-        }
-    }
+    // A batch that failed whole ends the run: every other would fail too.
+    std::vector<Result<migrate::Accepted>> results(
+        batch.size(), Error(ErrorKind::stopped, answer ? "the server's answer is not understood; restart it"
+                                                       : answer.error().text));
+    if (answer) read_results(*answer, results);
+    for (std::size_t i = 0; i < batch.size(); ++i)
+        batch[i].done(std::move(results[i]));
 }
 
 }  // namespace pier::program

@@ -126,7 +126,7 @@ Section server_section() {
 Section log_section() {
     return {.name = "log",
             .help = "One line for each event.",
-            .reloadable = true,
+            .reload = "`pier reload` takes changes up.",
             .fields = {
                 word("level", AT(log.level), level_words, "The least important level that is written."),
                 word("format", AT(log.format), format_words, "logfmt reads well; json is for programs."),
@@ -160,7 +160,7 @@ Section tls_section() {
             .help =
                 "The certificate of this server. Without one there is no TLS, and passwords are taken only "
                 "over loopback.",
-            .reloadable = true,
+            .reload = "`pier reload` reads both files again.",
             .fields = {
                 text("certificate", Kind::path, AT(tls.certificate), path_octets_max,
                      "A PEM file: the certificate, then those that lead from it to its authority."),

@@ -141,8 +141,8 @@ struct Field {
 struct Section {
     std::string_view name;
     std::string_view help;
-    bool repeated = false;    // [[listener]]
-    bool reloadable = false;  // `pier reload` takes changes up; the others need a restart
+    bool repeated = false;      // [[listener]]
+    std::string_view reload{};  // what `pier reload` does about it; empty: changes need a restart
     std::vector<Field> fields{};
 };
 

@@ -6,7 +6,7 @@
 namespace pier::program {
 namespace {
 
-constexpr seconds rfc1939_idle_min{600};  // RFC 1939 §3
+constexpr seconds idle_timeout_min{600};  // RFC 1939 §3
 
 bool is_loopback(const std::string& address) {
     boost::system::error_code error;
@@ -51,6 +51,10 @@ void check_tls(Loaded& loaded, std::size_t index) {
             to_string(listener.tls)));
     if (listener.protocol == Protocol::lmtp && listener.tls == TlsUse::starttls)
         error("LMTP has no STARTTLS here; write tls = \"implicit\", or use a Unix socket");
+    if (listener.protocol == Protocol::lmtp &&
+        loaded.places.contains(fmt::format("listener[{}].clear_login", index)))
+        loaded.add(Severity::error, loaded.listener_place(index, "clear_login"),
+                   "nobody logs in over LMTP, so listener.clear_login has no meaning there; take it out");
     if (listener.tls != TlsUse::none && !loaded.config.tls.configured())
         error(fmt::format("listener \"{}\" needs a certificate; name it with certificate in [tls]",
                           listener.name));
@@ -131,7 +135,7 @@ void check_rules(Loaded& loaded) {
         loaded.add(
             Severity::error, loaded.place("server", "data_folder"),
             "server.data_folder is empty; name the folder that is to hold the mail, or take the key out");
-    if (config.pop3.idle_timeout < rfc1939_idle_min)
+    if (config.pop3.idle_timeout < idle_timeout_min)
         loaded.add(Severity::warning, loaded.place("pop3", "idle_timeout"),
                    fmt::format("pop3.idle_timeout is {}s, but RFC 1939 §3 promises clients at least ten "
                                "minutes; write \"10m\"",

@@ -107,7 +107,8 @@ std::string sample_config() {
         "default.\n"
         "# `pier check` tells everything that is wrong with this file, and where.\n";
     for (const Section& section : sections()) {
-        out += "\n" + comment(section.help);
+        out += "\n" + comment(section.reload.empty() ? std::string(section.help)
+                                                     : fmt::format("{} {}", section.help, section.reload));
         out +=
             section.repeated ? fmt::format("#[[{}]]\n", section.name) : fmt::format("[{}]\n", section.name);
         for (const Field& field : section.fields) {
@@ -125,10 +126,12 @@ std::string show_config(const Config& config) {
             if (!out.empty()) out += "\n";
             out += section.repeated ? fmt::format("[[{}]]\n", section.name)
                                     : fmt::format("[{}]\n", section.name);
+            const bool lmtp = section.repeated && config.listeners[index].protocol == Protocol::lmtp;
             const bool unix_socket = section.repeated && !config.listeners[index].path.empty();
             for (const Field& field : section.fields) {
-                // Beside a path they would be refused.
+                // Beside a path, and for LMTP, they would be refused.
                 if (unix_socket && (field.key == "address" || field.key == "port")) continue;
+                if (lmtp && field.key == "clear_login") continue;
                 out += fmt::format("{} = {}\n", field.key, toml_value(field, field.get(config, index)));
             }
         }

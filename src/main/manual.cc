@@ -69,6 +69,8 @@ std::string roff(std::string_view text) {
             out += "\\e";
         else if (c == '-')
             out += "\\-";
+        else if (c == '`')
+            out += "\\(ga";
         else if (c < 0x80)
             out += static_cast<char>(c);
         else
@@ -120,7 +122,7 @@ void describe_configuration(std::string& out) {
         out += fmt::format(".SS {}\n", section.repeated ? fmt::format("[[{}]]", section.name)
                                                         : fmt::format("[{}]", section.name));
         out += roff(section.help) + "\n";
-        if (section.reloadable) out += "\\fBpier reload\\fR takes changes up.\n";
+        if (!section.reload.empty()) out += roff(section.reload) + "\n";
         for (const Field& field : section.fields) {
             out += fmt::format(".TP\n.B {}\n{}\n", roff(field.key), roff(field.help));
             out += fmt::format("Takes {}; default {}.\n", roff(describe_range(field)),

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <boost/json/serialize.hpp>
+#include <boost/system/system_error.hpp>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -152,8 +153,17 @@ int Program::run(std::vector<std::string> arguments) {
     } catch (const CLI::ParseError& error) {
         return tell_parse_error(error);
     }
-    const auto done = chosen_();
-    return done ? *done : tell(done.error());
+    try {
+        const auto done = chosen_();
+        return done ? *done : tell(done.error());
+    } catch (const boost::system::system_error& error) {
+        // Boost.JSON's, when an answer lacks a member or has another type.
+        return tell(Error(
+            ErrorKind::io,
+            fmt::format("the server's answer is not understood ({}); is it of another version than \"pier "
+                        "--version\"? Restart it",
+                        error.what())));
+    }
 }
 
 int run_program(std::vector<std::string> arguments, Terminal& terminal) {

@@ -269,6 +269,21 @@ TEST_F(Offline, WhatNeedsAServerSaysSo) {
     }
 }
 
+TEST_F(Offline, MaintenanceOfAStoreThatIsNotThereMakesNone) {
+    for (const char* verb : {"verify", "rebuild"}) {
+        const Ran ran = run({"store", verb});
+        EXPECT_EQ(ran.code, 1);
+        EXPECT_EQ(ran.err,
+                  fmt::format("pier: there is no store at {}; is server.data_folder right?\n", path("data")));
+    }
+    EXPECT_FALSE(std::filesystem::exists(path("data")));
+}
+
+TEST_F(Offline, DeliveryWithABrokenConfigurationIsTriedAgain) {
+    write("pier.toml", "[server]\nthreads = -1\n");
+    EXPECT_EQ(run({"deliver", "ada"}, "Subject: x\n\n").code, 75);
+}
+
 TEST_F(Offline, AStoreThatAnotherProcessHoldsIsNotTouched) {
     const auto held = store::open_log_store(store_options(load_config(path("pier.toml")).config));
     ASSERT_TRUE(held);

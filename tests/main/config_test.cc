@@ -258,6 +258,9 @@ TEST(Config, RulesBetweenValues) {
                   "\"starttls\"\naddress = \"::1\"\n")
                   .find("5:1 error: LMTP has no STARTTLS"),
               std::string::npos);
+    EXPECT_EQ(
+        one("[[listener]]\nprotocol = \"lmtp\"\npath = \"/run/x\"\nclear_login = \"never\"\n"),
+        "4:1 error: nobody logs in over LMTP, so listener.clear_login has no meaning there; take it out");
     EXPECT_NE(one("[[listener]]\nprotocol = \"lmtp\"\n")
                   .find("1:1 warning: listener \"lmtp-24\" takes mail from everybody"),
               std::string::npos);

@@ -55,25 +55,28 @@ Result<std::string> read_message(std::istream& in, std::uint64_t octets_max) {
     return message;
 }
 
-int say_failed_delivery(Program& program, const Error& error) {
+int say_failed_delivery(Program& program, const Error& error, int code) {
     const json::object answer{{"error", {{"kind", to_string(error.kind)}, {"text", error.text}}}};
     if (program.json())
         program.say("", answer);
     else
         program.terminal().err << "pier: " << error.text << '\n';
-    return error.kind == ErrorKind::invalid ? sysexit::data_error : sysexit::temporary;
+    return code;
 }
 
 // Whoever calls this keeps the message unless it exits 0, so nothing that may pass is told as final.
 Result<int> deliver(Program& program, const DeliverArguments& arguments) {
     const auto config = program.config();
-    if (!config) return config.error();
+    if (!config) return say_failed_delivery(program, config.error(), sysexit::temporary);
     const auto message = read_message(program.terminal().in, (*config)->store.message_octets_max);
-    if (!message) return say_failed_delivery(program, message.error());
+    if (!message) return say_failed_delivery(program, message.error(), sysexit::data_error);
     json::array recipients(arguments.recipients.begin(), arguments.recipients.end());
     const auto answer = program.call(
         "mail.deliver", {{"recipients", std::move(recipients)}, {"sender", arguments.sender}}, *message);
-    if (!answer) return say_failed_delivery(program, answer.error());
+    if (!answer) {
+        const bool wrong = answer.error().kind == ErrorKind::invalid;
+        return say_failed_delivery(program, answer.error(), wrong ? sysexit::data_error : sysexit::temporary);
+    }
     std::string text;
     int code = exit_code::fine;
     for (const json::value& result : answer->at("results").as_array()) {

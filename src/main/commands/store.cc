@@ -1,4 +1,6 @@
 // pier store verify|rebuild|stats
+#include <filesystem>
+
 #include <boost/json/array.hpp>
 #include <fmt/format.h>
 
@@ -24,6 +26,10 @@ Result<store::LogStoreOptions> offline_store(Program& program, std::string_view 
             fmt::format(
                 "the server is running and has the store; stop it (systemctl stop pier), then {} again",
                 doing));
+    const std::string& folder = (*config)->server.data_folder;
+    if (std::error_code error; !std::filesystem::exists(folder, error))
+        return Error(ErrorKind::not_found,
+                     fmt::format("there is no store at {}; is server.data_folder right?", folder));
     if (auto prepared = prepare_store_access(**config); !prepared) return prepared.error();
     return store_options(**config);
 }
