@@ -98,7 +98,7 @@ void import_item(Item item, Sink& sink, const ImportLimits& limits, const std::s
     message.uidl = std::move(item.uidl);
     message.key = import_key(item.identity);
     sink.append(std::move(message),
-                [shared, octets, origin = std::move(item.origin)](Result<Accepted> result) {
+                [shared, octets, origin = std::move(item.origin)](const Result<Accepted>& result) {
                     shared->answered(origin, octets, result);
                 });
 }
