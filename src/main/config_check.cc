@@ -52,31 +52,51 @@ bool may_write_folder(const fs::path& folder, const Identity& who) {
     return ((status.st_mode >> shift) & 3) == 3;
 }
 
-// `what` is the key's name, for the message. Root makes missing folders before it gives its rights up.
+std::string name_of(const Identity& who) {
+    return who.name.empty() ? "this user" : "user " + who.name;
+}
+
+// A folder that has to be there. `what` names its key, for the message.
 void check_folder(Loaded& loaded, const Place& place, std::string_view what, const fs::path& folder,
                   const Identity& who) {
-    std::error_code error;
-    if (fs::exists(folder, error)) {
-        if (!fs::is_directory(folder, error)) {
-            loaded.add(Severity::error, place,
-                       fmt::format("{} {} is not a folder; name another", what, folder.string()));
-        } else if (!may_write_folder(folder, who)) {
-            loaded.add(Severity::error, place,
-                       fmt::format("{} {} can't be written by {}; give it to that user with chown", what,
-                                   folder.string(), who.name.empty() ? "this user" : "user " + who.name));
-        }
-        return;
+    if (std::error_code error; !fs::is_directory(folder, error)) {
+        loaded.add(Severity::error, place,
+                   fmt::format("{} {} is not a folder; name another", what, folder.string()));
+    } else if (!may_write_folder(folder, who)) {
+        loaded.add(Severity::error, place,
+                   fmt::format("{} {} can't be written by {}; give it to that user with chown", what,
+                               folder.string(), name_of(who)));
     }
+}
+
+// The server makes it, as the user who starts it.
+void check_data_folder(Loaded& loaded, const Identity& who) {
+    const fs::path folder = loaded.config.server.data_folder;
+    const Place place = loaded.place("server", "data_folder");
+    std::error_code error;
+    if (fs::exists(folder, error)) return check_folder(loaded, place, "server.data_folder", folder, who);
     fs::path above = folder.parent_path();
     while (!above.empty() && !fs::exists(above, error))
         above = above.parent_path();
-    const Identity maker{geteuid(), getegid(), {}};
-    if (!may_write_folder(above, maker))
-        loaded.add(
-            Severity::error, place,
-            fmt::format(
-                "{} {} does not exist, and can't be made in {} by this user; make it, and give it to {}",
-                what, folder.string(), above.string(), who.name.empty() ? "this user" : "user " + who.name));
+    if (!may_write_folder(above, {geteuid(), getegid(), {}}))
+        loaded.add(Severity::error, place,
+                   fmt::format("server.data_folder {} does not exist, and can't be made in {} by this user; "
+                               "make it, and give "
+                               "it to {}",
+                               folder.string(), above.string(), name_of(who)));
+}
+
+// The folder that a socket or the log's file goes to.
+void check_folder_of(Loaded& loaded, const Place& place, std::string_view key, const fs::path& file,
+                     const Identity& who) {
+    const fs::path folder = file.parent_path();
+    const std::string what = fmt::format("the folder of {}", key);
+    if (std::error_code error; fs::exists(folder, error))
+        return check_folder(loaded, place, what, folder, who);
+    loaded.add(Severity::warning, place,
+               fmt::format("{} {} does not exist; make it, unless systemd does so when it starts the server "
+                           "(RuntimeDirectory)",
+                           what, folder.string()));
 }
 
 bool can_open(Loaded& loaded, std::string_view key, const std::string& file) {
@@ -119,13 +139,15 @@ int unprivileged_port_min() {
     return port;
 }
 
-void check_listeners(Loaded& loaded, const Identity& who) {
+// Whoever starts the server makes these sockets, before it becomes another user.
+void check_listeners(Loaded& loaded) {
+    const Identity starter{geteuid(), getegid(), {}};
     const int port_min = unprivileged_port_min();
     for (std::size_t index = 0; index < loaded.config.listeners.size(); ++index) {
         const ListenerConfig& listener = loaded.config.listeners[index];
         if (!listener.path.empty()) {
-            check_folder(loaded, loaded.listener_place(index, "path"), "the folder of listener.path",
-                         fs::path(listener.path).parent_path(), who);
+            check_folder_of(loaded, loaded.listener_place(index, "path"), "listener.path", listener.path,
+                            starter);
         } else if (listener.port != 0 && listener.port < port_min && geteuid() != 0) {
             loaded.add(
                 Severity::warning, loaded.listener_place(index, "port"),
@@ -141,19 +163,15 @@ void check_listeners(Loaded& loaded, const Identity& who) {
 
 void check_machine(Loaded& loaded) {
     check_certificate(loaded);
+    check_listeners(loaded);
     const auto who = server_identity(loaded);
     if (!who) return;
     const Config& config = loaded.config;
-    if (!config.server.data_folder.empty())
-        check_folder(loaded, loaded.place("server", "data_folder"), "server.data_folder",
-                     config.server.data_folder, *who);
+    if (!config.server.data_folder.empty()) check_data_folder(loaded, *who);
     if (!config.log.file.empty())
-        check_folder(loaded, loaded.place("log", "file"), "the folder of log.file",
-                     fs::path(config.log.file).parent_path(), *who);
+        check_folder_of(loaded, loaded.place("log", "file"), "log.file", config.log.file, *who);
     if (!config.admin.socket.empty())
-        check_folder(loaded, loaded.place("admin", "socket"), "the folder of admin.socket",
-                     fs::path(config.admin.socket).parent_path(), *who);
-    check_listeners(loaded, *who);
+        check_folder_of(loaded, loaded.place("admin", "socket"), "admin.socket", config.admin.socket, *who);
 }
 
 }  // namespace pier::program
