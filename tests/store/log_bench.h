@@ -63,6 +63,10 @@ struct LogBench {
 // The lines that only one of two sorted dumps has, with - and + in front; empty if they are equal.
 std::string difference(const std::vector<std::string>& before, const std::vector<std::string>& after);
 
+// What a rebuild may know differently: the moment since when a segment holds something dead is only a lower
+// bound where messages were moved before they were removed. Everything else must be equal.
+std::vector<std::string> without_dead_since(std::vector<std::string> dump);
+
 // PIER_TEST_SEED=n runs that seed alone; otherwise `count` of them from `first` on. Print it with
 // SCOPED_TRACE.
 std::vector<std::uint64_t> seeds(std::uint64_t first, std::uint64_t count);

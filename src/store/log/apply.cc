@@ -72,9 +72,6 @@ void Applier::apply_message(const Record& record, Place place) {
 
 void Applier::apply_copy(const Record& record, Place place) {
     if (!mailbox_of(record).gone) {
-        auto owner = entry(record.owner_mailbox, record.owner_uid);
-        const bool owner_is_other = record.owner_mailbox != record.mailbox || record.owner_uid != record.uid;
-        const bool owner_has_it = owner && owner_is_other && owner->place == record.body;
         IndexEntry fresh;
         fresh.place = record.body;
         fresh.octets = record.body_octets;
@@ -83,6 +80,9 @@ void Applier::apply_copy(const Record& record, Place place) {
         fresh.stated_in = place.segment;
         fresh.shared = true;
         put_entry(record, std::move(fresh));
+        auto owner = entry(record.owner_mailbox, record.owner_uid);
+        const bool owner_is_other = record.owner_mailbox != record.mailbox || record.owner_uid != record.uid;
+        const bool owner_has_it = owner && owner_is_other && owner->place == record.body;
         if (!owner_has_it && !referenced(record.body))
             find_segment(record.body.segment).live_octets += weight(record.body_octets);
         if (owner_has_it && !owner->shared) {
@@ -149,12 +149,29 @@ void Applier::remove_entry(std::uint64_t mailbox, Uid uid, std::int64_t when_us)
 void Applier::release_body(std::uint64_t mailbox, Uid uid, const IndexEntry& entry, std::int64_t when_us) {
     if (entry.shared) {
         batch_.erase(key::reference(entry.place, mailbox, uid));
-        if (referenced(entry.place)) return;
+        if (referenced(entry.place)) return unshare(entry.place);
     }
     SegmentState& segment = find_segment(entry.place.segment);
     segment.live_octets -= std::min(segment.live_octets, weight(entry.octets));
     if (when_us != 0 && (segment.dead_since_us == 0 || when_us < segment.dead_since_us))
         segment.dead_since_us = when_us;
+}
+
+// If only the entry that the record was written for still has these octets, it is as if it had never been
+// copied: an index made anew, which may not see the copies any more, must come to the same.
+void Applier::unshare(Place place) {
+    std::vector<std::pair<std::uint64_t, Uid>> holders;
+    batch_.each(key::references(place), [&](std::string_view at, std::string_view) {
+        holders.push_back(key::reference_entry(at));
+        return holders.size() < 2;
+    });
+    if (holders.size() != 1) return;
+    const auto [mailbox, uid] = holders.front();
+    auto last = entry(mailbox, uid);
+    if (!last || last->place != place || last->owner_mailbox != mailbox || last->owner_uid != uid) return;
+    last->shared = false;
+    batch_.put(key::entry(mailbox, uid), encode(*last));
+    batch_.erase(key::reference(place, mailbox, uid));
 }
 
 bool Applier::referenced(Place place) const {
@@ -169,6 +186,7 @@ bool Applier::referenced(Place place) const {
 void Applier::apply_mailbox(const Record& record, Place place) {
     MailboxState& state = mailbox_of(record);
     note_id(record.mailbox);
+    find_last_guid() = std::max(find_last_guid(), record.guid);
     state.uid_next = std::max(state.uid_next, record.uid);
     state.modseq = std::max(state.modseq, record.modseq);
     state.uid_validity = record.uid_validity;
@@ -281,8 +299,12 @@ void Applier::forget_segments_except(const std::vector<std::uint32_t>& numbers) 
 Result<void> Applier::commit(Position reached) {
     for (const auto& [id, state] : mailboxes_)
         if (state) batch_.put(key::mailbox(id), encode(*state));
-    for (const auto& [account, usage] : usages_)
-        batch_.put(key::usage(account), encode(usage));
+    for (const auto& [account, usage] : usages_) {
+        if (usage.messages == 0)
+            batch_.erase(key::usage(account));
+        else
+            batch_.put(key::usage(account), encode(usage));
+    }
     for (const auto& [number, state] : segments_)
         batch_.put(key::segment(number), encode(state));
     if (next_id_) batch_.put(key::next_id(), number_value(*next_id_));

@@ -49,6 +49,7 @@ class Applier {
     // The entry does not need its octets any more; whether anybody else does is for the references to say.
     void release_body(std::uint64_t mailbox, Uid uid, const IndexEntry& entry, std::int64_t when_us);
     bool referenced(Place place) const;
+    void unshare(Place place);
 
     MailboxState* find_mailbox(std::uint64_t id);
     MailboxState& mailbox_of(const Record& record);

@@ -183,6 +183,7 @@ class RestateMentionedOperation : public WaitedOperation {
             if (state == nullptr) continue;
             Record record = mailbox_record(id, *state);
             record.bits |= bit::restated;
+            record.guid = group.state().last_guid();  // the message that had it may be gone
             group.add(std::move(record));
         }
         for (const auto& [account, import_key] : mentioned_.import_keys) {
