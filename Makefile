@@ -21,7 +21,7 @@ run: ## builds Pier and serves the sample mail on 127.0.0.1: POP3 1110, POP3S 19
 	exec packaging/demo/run-demo
 
 test: ## every test there is, in one ctest run (about 20 minutes on two cores)
-	@packaging/install-deps.sh build run demo test unpack
+	@packaging/install-deps.sh build run demo test unpack deb
 	exec tests/run-all.sh
 
 soak: ## thousands of kills under load, for SOAK_SECONDS (3600)

@@ -1,13 +1,16 @@
 #!/bin/bash
-# Makes build/pier_VERSION_ARCHITECTURE.deb from build/release/pier. Needs no root.
+# Makes a Debian package; needs no root.   make-deb.sh [PROGRAM [PACKAGE]]
+# By default from build/release/pier to build/pier_VERSION_ARCHITECTURE.deb.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-pier=build/release/pier
+pier=${1:-build/release/pier}
 version=$(sed -n 's/^project(pier VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 architecture=$(dpkg --print-architecture)
-tree=build/deb
-rm -rf "$tree"
+package=${2:-build/pier_${version}_$architecture.deb}
 umask 022
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tree=$work/deb
 
 install -D -m 755 "$pier" "$tree/usr/bin/pier"
 strip --strip-unneeded "$tree/usr/bin/pier"
@@ -29,9 +32,9 @@ cp README.md docs/*.md "$tree/usr/share/doc/pier/"
 } >"$tree/usr/share/doc/pier/copyright"
 
 # dpkg-shlibdeps insists on a source package's control file.
-mkdir -p build/deb-libraries/debian
-printf 'Source: pier\nPackage: pier\nArchitecture: any\n' >build/deb-libraries/debian/control
-libraries=$(cd build/deb-libraries && dpkg-shlibdeps -O -e../deb/usr/bin/pier 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
+mkdir -p "$work/libraries/debian"
+printf 'Source: pier\nPackage: pier\nArchitecture: any\n' >"$work/libraries/debian/control"
+libraries=$(cd "$work/libraries" && dpkg-shlibdeps -O -e"$tree/usr/bin/pier" 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
 [ -n "$libraries" ] || { echo "make-deb: dpkg-shlibdeps found no libraries; is $pier built?" >&2; exit 1; }
 
 cat >"$tree/DEBIAN/control" <<END
@@ -86,5 +89,4 @@ if [ -d /run/systemd/system ]; then
 fi
 END
 chmod 755 "$tree"/DEBIAN/postinst "$tree"/DEBIAN/prerm "$tree"/DEBIAN/postrm
-package=build/pier_${version}_$architecture.deb
 dpkg-deb --root-owner-group --build "$tree" "$package"

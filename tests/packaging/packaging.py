@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """What a stranger gets: the systemd units, the manual page and completions, and the demo, tried as a person would.
 
-usage: packaging.py --source DIR --pier PROGRAM units|manual|demo
+usage: packaging.py --source DIR --pier PROGRAM units|activation|manual|deb|demo
 """
 import argparse
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients"))
-from pier_server import Failed, free_ports
+from pier_server import Failed, PierServer, free_ports
 
 
 def run(command, **options):
@@ -49,6 +50,94 @@ def units(top, pier):
     expect("/run/pier/lmtp.sock" in sample, "the sample configuration does not name /run/pier/lmtp.sock, which pier-lmtp.socket listens on")
     users = run(["systemd-sysusers", "--dry-run", top / "packaging/sysusers.d/pier.conf"])
     print(users.strip() or "sysusers: nothing to do")
+
+
+class Notifications:
+    """The receiving end of systemd's notification protocol."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(30)
+
+    def wait_for(self, word):
+        seen = []
+        while True:
+            try:
+                lines = self.socket.recv(4096).decode().split("\n")
+            except socket.timeout:
+                raise Failed(f"no {word} came within 30 s; these came: {seen}")
+            seen += lines
+            if word in lines:
+                return
+
+
+def activation(top, pier):
+    """A socket that systemd passes becomes the listener of its name; ready, watchdog, reload and stop are told to systemd."""
+    with PierServer(pier, tls=False) as server:
+        name = f"pop3-{server.pop3_port}"
+        notifications = Notifications(server.folder / "notify.sock")
+        environment = {**os.environ, "NOTIFY_SOCKET": notifications.path, "WATCHDOG_USEC": "4000000"}
+        # The listener of that name is not bound again; the others are.
+        process = subprocess.Popen(["systemd-socket-activate", "-l", f"127.0.0.1:{server.pop3_port}", f"--fdname={name}",
+                                    "-E", "NOTIFY_SOCKET", "-E", "WATCHDOG_USEC",
+                                    pier, "--config", server.config, "serve"],
+                                   env=environment, stdout=open(server.log, "wb"), stderr=subprocess.STDOUT)
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    client = socket.create_connection(("127.0.0.1", server.pop3_port), timeout=30)
+                    break
+                except ConnectionRefusedError:
+                    expect(time.monotonic() < deadline and process.poll() is None, "systemd-socket-activate does not listen")
+                    time.sleep(0.05)
+            # The connection that woke the server is served: it waited in the passed socket.
+            greeting = client.recv(100)
+            expect(greeting.startswith(b"+OK "), f"the first connection got {greeting!r}:\n{server.log_tail()}")
+            notifications.wait_for("READY=1")
+            notifications.wait_for("WATCHDOG=1")
+            process.send_signal(signal.SIGHUP)
+            notifications.wait_for("RELOADING=1")
+            notifications.wait_for("READY=1")
+            process.terminate()
+            notifications.wait_for("STOPPING=1")
+            status = process.wait(30)
+            expect(status == 0, f"the server ended with status {status}:\n{server.log_tail()}")
+            client.close()
+        finally:
+            if process.poll() is None:
+                process.kill()
+    print("socket activation, ready, watchdog, reload and stop are as systemd expects")
+
+
+def deb(top, pier):
+    """The package holds what it should, its scripts are valid, and the program in it runs."""
+    if not shutil.which("dpkg-shlibdeps"):
+        raise Failed("dpkg-shlibdeps is missing; run packaging/install-deps.sh deb")
+    with tempfile.TemporaryDirectory() as folder:
+        package = f"{folder}/pier.deb"
+        run([top / "packaging/make-deb.sh", pier, package])
+        run(["dpkg-deb", "-R", package, f"{folder}/tree"])
+        tree = Path(folder) / "tree"
+        for name in ("usr/bin/pier", "etc/pier/pier.toml", "lib/systemd/system/pier.service", "lib/systemd/system/pier-lmtp.socket",
+                     "usr/lib/sysusers.d/pier.conf", "usr/share/man/man1/pier.1.gz", "usr/share/bash-completion/completions/pier",
+                     "usr/share/doc/pier/copyright"):
+            expect((tree / name).is_file(), f"the package has no {name}")
+        for script in ("postinst", "prerm", "postrm"):
+            run(["sh", "-n", tree / "DEBIAN" / script])
+        control = (tree / "DEBIAN/control").read_text()
+        for library in ("librocksdb", "libssl3", "libsodium23", "libc6"):
+            expect(library in control, f"the package does not depend on {library}:\n{control}")
+        listed = set(re.findall(r"^([a-z0-9][a-z0-9+.\-]+)", (top / "packaging/deps.txt").read_text().split("[run]")[1].split("[demo]")[0], re.M))
+        depends = set(re.findall(r"([a-z0-9][a-z0-9+.\-]+)(?: \([^)]*\))?(?:,|$)", re.search(r"^Depends: (.*)$", control, re.M).group(1)))
+        base = {"libc6", "libgcc-s1", "libstdc++6"}
+        strange = {name for name in depends - base if not any(name.startswith(known) for known in listed)}
+        expect(not strange, f"section [run] of packaging/deps.txt lacks {', '.join(sorted(strange))}")
+        version = run([tree / "usr/bin/pier", "--version"])
+        expect(re.search(r"\d+\.\d+\.\d+", version), f"pier --version prints {version!r}")
+    print(f"the package is complete; {version.strip()}")
 
 
 def manual(top, pier):
@@ -142,9 +231,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", required=True, type=Path)
     parser.add_argument("--pier", required=True)
-    parser.add_argument("part", choices=["units", "manual", "demo"])
+    parser.add_argument("part", choices=["units", "activation", "manual", "deb", "demo"])
     options = parser.parse_args()
-    {"units": units, "manual": manual, "demo": demo}[options.part](options.source.resolve(), str(Path(options.pier).resolve()))
+    parts = {"units": units, "activation": activation, "manual": manual, "deb": deb, "demo": demo}
+    parts[options.part](options.source.resolve(), str(Path(options.pier).resolve()))
 
 
 if __name__ == "__main__":
