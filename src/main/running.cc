@@ -19,8 +19,8 @@ namespace pier::program {
 namespace {
 
 constexpr std::size_t disk_threads = 4;  // they wait for the disk, not for a core
-constexpr unsigned lmtp_socket_mode =
-    0666;  // a mail server of another user delivers here; the folder's rights decide who
+// Whoever may connect may put mail into any maildrop: the group's members (adduser postfix pier), not everyone.
+constexpr unsigned lmtp_socket_mode = 0660;
 constexpr unsigned admin_socket_mode = 0600;
 // A batch of imported messages is this large, or one message.
 constexpr std::uint64_t management_octets_over_message = 16 << 20;
