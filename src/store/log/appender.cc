@@ -200,7 +200,7 @@ Result<void> Appender::seal_active() {
     record.payload_octets = active_.table.size();
     record.payload_checksum = XXH3_64bits(active_.table.data(), active_.table.size());
     const std::string head = encode_record(record, key_);
-    const std::string footer = encode_footer(active_.end);
+    const std::string footer = encode_footer(active_.end, key_);
     const std::string filling(record_octets(head.size() - record_header_octets, active_.table.size()) -
                                   head.size() - active_.table.size(),
                               '\0');

@@ -218,7 +218,7 @@ class ForgetOperation : public WaitedOperation {
 // `corrupt` if records are lost: then the segment must stay, for whoever may still save them.
 Result<void> for_each_record(const File& file, std::uint32_t number, ChecksumKey key,
                              const OnRecord& on_record) {
-    const auto table_offset = sealed_at(file);
+    const auto table_offset = sealed_at(file, key);
     if (!table_offset) return table_offset.error();
     if (*table_offset) {
         const auto table = read_table(file, **table_offset, key);
@@ -226,7 +226,9 @@ Result<void> for_each_record(const File& file, std::uint32_t number, ChecksumKey
         if (table.error().kind != ErrorKind::corrupt) return table.error();
     }
     const OnRecord no_more = [](const Record&, Place, std::uint64_t) -> Result<void> { return {}; };
-    const auto scan = scan_segment(file, number, 0, key, no_more);
+    const auto octets = file.octets();
+    if (!octets) return octets.error();
+    const auto scan = scan_segment(file, number, 0, *octets, key, no_more);
     if (!scan) return scan.error();
     if (!scan->problems.empty()) return Error{ErrorKind::corrupt, scan->problems.front()};
     return for_each_in_table(number, scan->table, 0, key, on_record);
@@ -370,7 +372,7 @@ Result<bool> Cleaner::clean_segment(std::uint32_t number) {
     const auto opened = segment->file();
     if (!opened) return opened.error();
     const File& file = **opened;
-    const auto sealed = sealed_at(file);
+    const auto sealed = sealed_at(file, options_.key);
     if (!sealed) return sealed.error();
     if (!*sealed && number == segments_.numbers().back()) return false;  // still being written
 

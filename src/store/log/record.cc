@@ -300,22 +300,23 @@ Result<SegmentHeader> decode_segment_header(std::string_view octets) {
     return header;
 }
 
-std::string encode_footer(std::uint64_t table_offset) {
+std::string encode_footer(std::uint64_t table_offset, ChecksumKey key) {
     std::string out;
     put_number(out, footer_magic);
     put_number(out, table_offset);
     put_number(out, std::uint64_t{0});  // reserved
-    put_number(out, static_cast<std::uint64_t>(XXH3_64bits(out.data(), out.size())));
+    put_number(out, static_cast<std::uint64_t>(XXH3_64bits_withSeed(out.data(), out.size(), key)));
     return out;
 }
 
-std::optional<std::uint64_t> decode_footer(std::string_view octets) {
+std::optional<std::uint64_t> decode_footer(std::string_view octets, ChecksumKey key) {
     if (octets.size() != footer_octets) return std::nullopt;
     OctetReader in(octets);
     const auto magic = in.number<std::uint64_t>();
     const auto table_offset = in.number<std::uint64_t>();
     in.text(8);
-    if (magic != footer_magic || in.number<std::uint64_t>() != XXH3_64bits(octets.data(), footer_octets - 8))
+    if (magic != footer_magic ||
+        in.number<std::uint64_t>() != XXH3_64bits_withSeed(octets.data(), footer_octets - 8, key))
         return std::nullopt;
     return table_offset;
 }

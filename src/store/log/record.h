@@ -121,8 +121,9 @@ std::string encode_segment_header(const SegmentHeader& header);
 Result<SegmentHeader> decode_segment_header(std::string_view octets);
 
 // The last octets of a sealed segment: where its table's record stands.
-std::string encode_footer(std::uint64_t table_offset);
-std::optional<std::uint64_t> decode_footer(std::string_view octets);
+// Keyed like a record's header, so that a message cannot end like one.
+std::string encode_footer(std::uint64_t table_offset, ChecksumKey key);
+std::optional<std::uint64_t> decode_footer(std::string_view octets, ChecksumKey key);
 
 // The table's payload is a list of these: each record's offset, then its header and meta.
 void append_table_entry(std::string& table, std::uint64_t offset, std::string_view header_and_meta);

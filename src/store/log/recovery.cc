@@ -179,7 +179,7 @@ class Recovery {
             if (++result_.replayed_records % records_per_commit == 0) return applier.commit(reached_);
             return {};
         };
-        const auto table_offset = sealed_at(file);
+        const auto table_offset = sealed_at(file, key_);
         if (!table_offset) return table_offset.error();
         reached_ = {number, std::max<std::uint64_t>(from, segment_header_octets)};
         if (*table_offset) {
@@ -194,7 +194,9 @@ class Recovery {
                                                        {"reason", table.error().text},
                                                        {"hint", "its records are read one by one instead"}});
         }
-        auto scan = scan_segment(file, number, apply_from, key_, apply);
+        // A segment was durable to its end before the next one was begun.
+        const std::uint64_t durable_to = last ? from : octets_of_[number];
+        auto scan = scan_segment(file, number, apply_from, durable_to, key_, apply);
         if (!scan) return scan.error();
         for (const std::string& problem : scan->problems)
             pier::log::error("store.damaged", {{"what", problem}});

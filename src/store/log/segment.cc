@@ -104,13 +104,13 @@ std::vector<std::uint32_t> Segments::numbers() const {
     return numbers;
 }
 
-Result<std::optional<std::uint64_t>> sealed_at(const File& file) {
+Result<std::optional<std::uint64_t>> sealed_at(const File& file, ChecksumKey key) {
     const auto octets = file.octets();
     if (!octets) return octets.error();
     if (*octets < segment_header_octets + footer_octets) return std::optional<std::uint64_t>();
     const auto footer = read_exactly(file, *octets - footer_octets, footer_octets, Wait::may_block);
     if (!footer) return footer.error();
-    return decode_footer(*footer);
+    return decode_footer(*footer, key);
 }
 
 Result<Record> read_record(const File& file, std::uint64_t offset, Wait wait, ChecksumKey key,
@@ -181,34 +181,39 @@ namespace {
 // One pass over an unsealed segment; see scan_segment.
 class Scanner {
   public:
-    Scanner(const File& file, std::uint32_t number, std::uint64_t from, ChecksumKey key,
-            const OnRecord& on_record)
-        : file_(file), reader_(file), number_(number), from_(from), key_(key), on_record_(on_record) {}
+    Scanner(const File& file, std::uint32_t number, std::uint64_t from, std::uint64_t durable_to,
+            ChecksumKey key, const OnRecord& on_record)
+        : file_(file),
+          reader_(file),
+          number_(number),
+          from_(from),
+          durable_to_(durable_to),
+          key_(key),
+          on_record_(on_record) {}
 
     Result<Scan> run() {
         const auto octets = file_.octets();
         if (!octets) return octets.error();
         scan_.octets = *octets;
-        std::uint64_t offset = segment_header_octets;
-        while (offset + record_header_octets <= scan_.octets) {
-            auto good = try_record(offset);
-            if (!good) return good.error();
-            if (*good) {
-                offset = scan_.end;
-                continue;
-            }
-            auto next = next_acknowledged(offset);
+        while (scan_.end + record_header_octets <= scan_.octets) {
+            const auto found = try_record(scan_.end);
+            if (!found) return found.error();
+            if (*found == Found::table) break;
+            if (*found == Found::good) continue;
+            const auto next = next_acknowledged(scan_.end);
             if (!next) return next.error();
             if (!*next) break;
             scan_.problems.push_back(
                 fmt::format("segment {}: octets {} to {} are damaged: what they recorded is lost", number_,
-                            offset, **next));
-            offset = **next;
+                            scan_.end, **next));
+            scan_.end = **next;
         }
         return std::move(scan_);
     }
 
   private:
+    enum class Found { good, bad, table };
+
     // Header and meta at `offset` if they are good, and the whole record lies inside the file.
     Result<std::optional<Record>> head_at(std::uint64_t offset, RecordSize& size, std::string& octets) {
         auto head = reader_.at(offset, head_octets);
@@ -224,13 +229,15 @@ class Scanner {
         return std::optional<Record>(std::move(*record));
     }
 
-    // Takes the record at `offset` if it is good: then scan_.end lies behind it.
-    Result<bool> try_record(std::uint64_t offset) {
+    // Takes the record at `offset` if it is good: then scan_.end lies behind it. Nothing comes behind a
+    // table.
+    Result<Found> try_record(std::uint64_t offset) {
         RecordSize size;
         std::string octets;
         const auto record = head_at(offset, size, octets);
         if (!record) return record.error();
-        if (!*record || (*record)->type == RecordType::table) return false;
+        if (!*record) return Found::bad;
+        if ((*record)->type == RecordType::table) return Found::table;
         if (offset >= from_) {
             const auto payload = check_payload(file_, offset + size.payload_offset(), size.payload_octets,
                                                (*record)->payload_checksum, Wait::may_block);
@@ -240,7 +247,7 @@ class Scanner {
                 // on.
                 const auto later = next_acknowledged(offset);
                 if (!later) return later.error();
-                if (!*later) return false;
+                if (!*later) return Found::bad;
                 scan_.problems.push_back(
                     fmt::format("segment {}: the message at {} is damaged", number_, offset));
             }
@@ -248,10 +255,10 @@ class Scanner {
         }
         append_table_entry(scan_.table, offset, octets);
         scan_.end = offset + size.total();
-        return true;
+        return Found::good;
     }
 
-    // The first good record behind `bad` if there is one that shows that `bad` was durable.
+    // Where to go on behind `bad` if it was durable; absent if nothing shows that it was.
     Result<std::optional<std::uint64_t>> next_acknowledged(std::uint64_t bad) {
         std::optional<std::uint64_t> first;
         for (std::uint64_t offset = bad + record_alignment; offset + record_header_octets <= scan_.octets;
@@ -265,16 +272,18 @@ class Scanner {
             if (!record) return record.error();
             if (!*record || (*record)->group_start > offset || (*record)->type == RecordType::table) continue;
             if (!first) first = offset;
+            if (bad < durable_to_) return std::optional(std::min(offset, durable_to_));
             if ((*record)->group_start > bad) return first;
             offset += size.total() - record_alignment;
         }
+        if (bad < durable_to_) return std::optional(durable_to_);
         return std::optional<std::uint64_t>();
     }
 
     const File& file_;
     BlockReader reader_;
     const std::uint32_t number_;
-    const std::uint64_t from_;
+    const std::uint64_t from_, durable_to_;
     const ChecksumKey key_;
     const OnRecord& on_record_;
     Scan scan_;
@@ -282,9 +291,9 @@ class Scanner {
 
 }  // namespace
 
-Result<Scan> scan_segment(const File& file, std::uint32_t number, std::uint64_t from, ChecksumKey key,
-                          const OnRecord& on_record) {
-    return Scanner(file, number, from, key, on_record).run();
+Result<Scan> scan_segment(const File& file, std::uint32_t number, std::uint64_t from,
+                          std::uint64_t durable_to, ChecksumKey key, const OnRecord& on_record) {
+    return Scanner(file, number, from, durable_to, key, on_record).run();
 }
 
 }  // namespace pier::store::log

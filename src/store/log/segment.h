@@ -57,7 +57,7 @@ class Segments {
 using OnRecord = std::function<Result<void>(const Record& record, Place place, std::uint64_t total_octets)>;
 
 // If the file ends with a footer: where the table's record stands.
-Result<std::optional<std::uint64_t>> sealed_at(const File& file);
+Result<std::optional<std::uint64_t>> sealed_at(const File& file, ChecksumKey key);
 
 // Reads and checks the table of a sealed segment.
 Result<std::string> read_table(const File& file, std::uint64_t table_offset, ChecksumKey key);
@@ -75,11 +75,11 @@ struct Scan {
 };
 
 // Reads an unsealed segment record by record from its beginning; calls `on_record` for those from `from` on,
-// whose payloads are checked too. Tail rule: something bad was acknowledged if a good record behind it
-// belongs to a later group (its group_start lies behind the bad one); then it is damage and reading goes on.
-// Otherwise it is a torn tail, and the end.
-Result<Scan> scan_segment(const File& file, std::uint32_t number, std::uint64_t from, ChecksumKey key,
-                          const OnRecord& on_record);
+// whose payloads are checked too. Tail rule: something bad was acknowledged if it lies before `durable_to`
+// (what the index knows was durable), or if a good record behind it belongs to a later group (its group_start
+// lies behind the bad one); then it is damage and reading goes on. Otherwise it is a torn tail, and the end.
+Result<Scan> scan_segment(const File& file, std::uint32_t number, std::uint64_t from,
+                          std::uint64_t durable_to, ChecksumKey key, const OnRecord& on_record);
 
 // Header and meta at `place`, decoded; `corrupt` if they are not what they were.
 Result<Record> read_record(const File& file, std::uint64_t offset, Wait wait, ChecksumKey key,

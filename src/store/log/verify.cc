@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <map>
 
 #include <fmt/format.h>
@@ -28,9 +30,10 @@ class Verification {
         }
         for (const auto& [number, file] : files_)
             if (const auto header = read_segment_header(*file)) key_ = checksum_key(header->store_id);
+        if (!files_.empty()) open_index();
         for (const auto& [number, file] : files_)
             if (auto verified = verify_segment(number, *file); !verified) return verified.error();
-        if (!files_.empty()) verify_index();
+        if (index_) verify_index();
         return std::move(report_);
     }
 
@@ -41,7 +44,7 @@ class Verification {
         ++report_.segments;
         if (const auto header = read_segment_header(file); !header)
             problem(fmt::format("segment {}: {}", number, header.error().text));
-        const auto sealed = sealed_at(file);
+        const auto sealed = sealed_at(file, key_);
         if (!sealed) return sealed.error();
         const bool last = number == files_.rbegin()->first;
         const OnRecord check = [&](const Record& record, Place place, std::uint64_t total) -> Result<void> {
@@ -49,12 +52,24 @@ class Verification {
         };
         if (*sealed) {
             const auto table = read_table(file, **sealed, key_);
-            if (table) return for_each_in_table(number, *table, 0, key_, check);
+            if (table) {
+                const std::uint64_t end = **sealed + record_header_octets + table->size();
+                verify_filling(file, {number, **sealed}, end, record_octets(0, table->size()));
+                return for_each_in_table(number, *table, 0, key_, check);
+            }
             problem(
                 fmt::format("segment {}: {}; its records are read one by one", number, table.error().text));
         }
-        const auto scan = scan_segment(file, number, 0, key_, check);
+        const auto octets = file.octets();
+        if (!octets) return octets.error();
+        std::uint64_t durable_to = last ? 0 : *octets;
+        if (number == position_.segment) durable_to = std::max(durable_to, position_.offset);
+        const auto scan = scan_segment(file, number, 0, durable_to, key_, check);
         if (!scan) return scan.error();
+        if (scan->octets < durable_to)
+            problem(
+                fmt::format("segment {}: it ends at {}, but was durable up to {}: what is missing is lost",
+                            number, scan->octets, durable_to));
         for (const std::string& text : scan->problems)
             problem(text);
         if (!last && !*sealed) problem(fmt::format("segment {}: it has no table at its end", number));
@@ -80,30 +95,57 @@ class Verification {
                                     place.offset, record.guid.hex(), payload.error().text));
             }
         }
+        if (stored)
+            verify_filling(file, place, place.offset + size.payload_offset() + size.payload_octets, total);
         if (progress_) progress_(report_.octets, all_octets_);
         return {};
     }
 
-    void verify_index() {
-        const auto index = Index::open_read_only(options_.folder + "/index");
-        if (!index) {
-            problem(
+    // Between a record's end and the next multiple of eight there are zeros: anything else was not written by
+    // us.
+    void verify_filling(const File& file, Place place, std::uint64_t from, std::uint64_t total) {
+        std::array<char, record_alignment> octets{};
+        const std::span<char> filling(octets.data(), static_cast<std::size_t>(place.offset + total - from));
+        const auto n = file.read(from, filling, Wait::may_block);
+        if (!n || *n != filling.size() ||
+            std::any_of(filling.begin(), filling.end(), [](char c) { return c != 0; }))
+            problem(fmt::format(
+                "segment {}, offset {}: the octets behind the record are damaged; the record is not",
+                place.segment, place.offset));
+    }
+
+    void open_index() {
+        auto index = Index::open_read_only(options_.folder + "/index");
+        if (!index)
+            return problem(
                 fmt::format("{}: the next start makes the index anew from the segments", index.error().text));
-            return;
-        }
-        const auto read =
-            (*index)->each(key::entries_all(), [&](std::string_view at, std::string_view value) {
-                const auto [mailbox, uid] = key::entry_of(at);
-                const auto entry = decode<IndexEntry>(value);
-                const auto found =
-                    entry ? message_octets_.find(entry->place.packed()) : message_octets_.end();
-                if (found == message_octets_.end() || found->second != entry->octets)
-                    problem(fmt::format(
-                        "index: message {} of mailbox {} leads nowhere; `pier store rebuild` makes the index "
-                        "anew",
-                        uid, mailbox));
-                return true;
-            });
+        index_ = std::move(*index);
+        if (const auto position = index_->get_as<Position>(key::position()); position && *position)
+            position_ = **position;
+    }
+
+    void verify_index() {
+        const auto segments = index_->each(key::segments(), [&](std::string_view at, std::string_view) {
+            const std::uint32_t number = key::segment_number(at);
+            if (!files_.contains(number))
+                problem(fmt::format(
+                    "segment {}: the file is missing; restore it from a backup, else its messages are "
+                    "lost",
+                    number));
+            return true;
+        });
+        if (!segments) problem(segments.error().text);
+        const auto read = index_->each(key::entries_all(), [&](std::string_view at, std::string_view value) {
+            const auto [mailbox, uid] = key::entry_of(at);
+            const auto entry = decode<IndexEntry>(value);
+            const auto found = entry ? message_octets_.find(entry->place.packed()) : message_octets_.end();
+            if (found == message_octets_.end() || found->second != entry->octets)
+                problem(fmt::format(
+                    "index: message {} of mailbox {} leads nowhere; `pier store rebuild` makes the index "
+                    "anew",
+                    uid, mailbox));
+            return true;
+        });
         if (!read) problem(read.error().text);
     }
 
@@ -114,6 +156,8 @@ class Verification {
     std::map<std::uint64_t, std::uint64_t> message_octets_;  // by place
     std::uint64_t all_octets_ = 0;
     ChecksumKey key_ = 0;
+    std::unique_ptr<Index> index_;
+    Position position_;  // the index knows that everything before it was durable
     VerifyReport report_;
 };
 
