@@ -93,7 +93,8 @@ class PierServer:
                 if kind is None:
                     self.stop()
                 else:
-                    self.kill()
+                    self.process.kill()
+                    self.process.wait()
         finally:
             if kind is None:
                 shutil.rmtree(self.folder, ignore_errors=True)
@@ -136,9 +137,16 @@ class PierServer:
         process.kill()
         process.wait()
 
+    def take_process(self):
+        """The process, which must still be alive: a server that ends by itself is a failure whatever the clients saw."""
+        process, self.process = self.process, None
+        if process.poll() is not None:
+            raise Failed(f"pier serve ended by itself with status {process.returncode}:\n{self.log_tail()}")
+        return process
+
     def stop(self):
         """SIGTERM, and a clean end."""
-        process, self.process = self.process, None
+        process = self.take_process()
         process.send_signal(signal.SIGTERM)
         try:
             status = process.wait(STOP_SECONDS)
@@ -151,7 +159,7 @@ class PierServer:
 
     def kill(self):
         """SIGKILL: what a crash looks like."""
-        process, self.process = self.process, None
+        process = self.take_process()
         process.kill()
         process.wait()
 
