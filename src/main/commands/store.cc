@@ -14,6 +14,11 @@ namespace {
 
 namespace json = boost::json;
 
+std::string verdict(std::size_t problems) {
+    if (problems == 0) return "all is well";
+    return fmt::format("{} {}", problems, problems == 1 ? "problem" : "problems");
+}
+
 // The store's options, once nobody else has the store.
 Result<store::LogStoreOptions> offline_store(Program& program, std::string_view doing) {
     const auto config = program.config();
@@ -61,8 +66,7 @@ Result<int> verify_online(Program& program) {
     std::string text;
     for (const json::value& problem : problems)
         text += std::string(problem.as_string()) + "\n";
-    text += fmt::format("{} messages, {}: {}\n", messages, about_octets(octets),
-                        problems.empty() ? "all is well" : fmt::format("{} problems", problems.size()));
+    text += fmt::format("{} messages, {}: {}\n", messages, about_octets(octets), verdict(problems.size()));
     text += "the server is running: its index was not looked at; stop it and verify again for that\n";
     const int code = problems.empty() ? exit_code::fine : exit_code::failed;
     program.say(
@@ -91,10 +95,8 @@ Result<int> verify(Program& program) {
     std::string text;
     for (const std::string& problem : report->problems)
         text += problem + "\n";
-    text += fmt::format(
-        "{} segments, {} records, {} messages, {}: {}\n", report->segments, report->records, report->messages,
-        about_octets(report->octets),
-        report->problems.empty() ? "all is well" : fmt::format("{} problems", report->problems.size()));
+    text += fmt::format("{} segments, {} records, {} messages, {}: {}\n", report->segments, report->records,
+                        report->messages, about_octets(report->octets), verdict(report->problems.size()));
     program.say(text,
                 json::object{{"segments", report->segments},
                              {"records", report->records},
