@@ -138,7 +138,7 @@ CommandInfo describe(const CLI::App& app) {
 }
 
 std::string manual_page(const CommandInfo& root, std::string_view version) {
-    std::string out = fmt::format(".TH PIER 8 \"\" \"Pier {}\" \"System Manager's Manual\"\n", roff(version));
+    std::string out = fmt::format(".TH PIER 1 \"\" \"Pier {}\" \"User Commands\"\n", roff(version));
     out += fmt::format(".SH NAME\npier \\- {}\n", "a mail server: POP3 and LMTP on a durable store");
     out += ".SH SYNOPSIS\n\\fBpier\\fR [\\fIoption\\fR ...] \\fIcommand\\fR [\\fIargument\\fR ...]\n";
     out +=

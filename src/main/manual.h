@@ -1,4 +1,4 @@
-// The manual page pier(8) and the shells' completions, made from the definitions of the commands and the
+// The manual page pier(1) and the shells' completions, made from the definitions of the commands and the
 // table of the configuration: what the program can do is written once. Pure; any thread.
 #pragma once
 
