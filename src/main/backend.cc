@@ -1,5 +1,7 @@
 #include "main/backend.h"
 
+#include <optional>
+
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -25,7 +27,6 @@ class ServerBackend : public Backend {
                                     std::string_view body) override {
         return client_.call(method, params, body);
     }
-    bool is_server() const override { return true; }
 
   private:
     admin::Client client_;
@@ -48,7 +49,6 @@ class StoreBackend : public Backend {
                                     std::string_view body) override {
         return api_.call(method, params, body);
     }
-    bool is_server() const override { return false; }
 
   private:
     static delivery::Settings delivery_settings(const Config& config) {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string_view>
 
 #include <boost/json/object.hpp>
@@ -21,8 +20,6 @@ class Backend {
     // One method ("account.add"), its parameters, and octets that go with it (a message).
     virtual Result<boost::json::value> call(std::string_view method, boost::json::object params,
                                             std::string_view body = {}) = 0;
-    // False: no server runs, this process has the store.
-    virtual bool is_server() const = 0;
 };
 
 // Fails when the socket is there but closed to this user, or when neither server nor store can be had.
@@ -32,7 +29,8 @@ Result<std::unique_ptr<Backend>> open_backend(const Config& config);
 Result<bool> server_runs(const Config& config);
 
 // Before the store is opened by a command: its folder is there, and a command that root has started becomes
-// the server's user for good, so that the store never holds a file that the server can't open.
+// the server's user for good, so that the store never holds a file that the server can't open. The log tells
+// warnings only from then on.
 Result<void> prepare_store_access(const Config& config);
 
 }  // namespace pier::program

@@ -44,7 +44,7 @@ class Program {
     // A command below `parent`. `action` is done when it was chosen.
     CLI::App* command(CLI::App& parent, std::string name, std::string help, Action action);
 
-    // The configuration, read once. `config_problems` may hold errors; config() fails then.
+    // The configuration, read once. config() fails when loaded() holds errors.
     const Loaded& loaded();
     Result<const Config*> config();
 
