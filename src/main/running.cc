@@ -19,7 +19,8 @@ namespace pier::program {
 namespace {
 
 constexpr std::size_t disk_threads = 4;  // they wait for the disk, not for a core
-// Whoever may connect may put mail into any maildrop: the group's members (adduser postfix pier), not everyone.
+// Whoever may connect may put mail into any maildrop: the group's members (adduser postfix pier), not
+// everyone.
 constexpr unsigned lmtp_socket_mode = 0660;
 constexpr unsigned admin_socket_mode = 0600;
 // A batch of imported messages is this large, or one message.
@@ -255,7 +256,13 @@ void Running::start() {
 
 void Running::stop(const std::function<bool()>& hurry) {
     if (server_) server_->stop(config_.server.shutdown_grace, hurry);
+    // What is still under way answers to an event loop: so the loops, which the server owns, go last.
     disk_pool_.join();
+    authenticator_.reset();
+    delivery_.reset();
+    directory_.reset();
+    store_.reset();
+    server_.reset();
 }
 
 bool Running::responsive() const {

@@ -35,7 +35,7 @@ sigset_t block_signals() {
     for (const int number : {SIGTERM, SIGINT, SIGHUP})
         ::sigaddset(&set, number);
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGPIPE, SIG_IGN);  // whoever reads our log may go away
     return set;
 }
 

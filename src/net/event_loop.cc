@@ -1,6 +1,7 @@
 #include "net/event_loop.h"
 
 #include <chrono>
+#include <csignal>
 
 #include <boost/asio/executor_work_guard.hpp>
 
@@ -19,6 +20,12 @@ EventLoop::EventLoop() : read_buffer_(read_buffer_octets) {}
 EventLoop::~EventLoop() = default;
 
 void EventLoop::run() {
+    // OpenSSL writes with write(2): a peer that is gone must be an error of that call, not the end of the
+    // process.
+    sigset_t pipe;
+    ::sigemptyset(&pipe);
+    ::sigaddset(&pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     const auto guard = boost::asio::make_work_guard(io_);
     sweep();
     io_.run();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <boost/asio/associated_executor.hpp>
@@ -28,10 +29,19 @@ Task<T> completion(Start start) {
     co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<Executor>, void(T)>(
         [](auto handler, Start begin) {
             const auto executor = boost::asio::get_associated_executor(handler);
-            auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-            begin([shared, executor, work = boost::asio::make_work_guard(executor)](T value) {
-                boost::asio::post(executor, [shared, value = std::move(value)]() mutable {
-                    std::move (*shared)(std::move(value));
+            struct Waiting {
+                decltype(handler) resume;
+                decltype(boost::asio::make_work_guard(executor)) work;  // the loop goes on for it
+            };
+            auto waiting = std::make_shared<std::optional<Waiting>>(
+                Waiting{std::move(handler), boost::asio::make_work_guard(executor)});
+            begin([waiting, executor](T value) {
+                // Taken out here: copies of this function may live on, on other threads, longer than the
+                // loop.
+                auto taken = std::move(**waiting);
+                waiting->reset();
+                boost::asio::post(executor, [taken = std::move(taken), value = std::move(value)]() mutable {
+                    std::move(taken.resume)(std::move(value));
                 });
             });
         },

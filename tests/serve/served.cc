@@ -82,8 +82,13 @@ Served::Served(ServedOptions options) {
 }
 
 Served::~Served() {
-    server_.reset();
+    server_->stop(std::chrono::seconds(0));
     pool_.join();
+    authenticator_.reset();
+    delivery_.reset();
+    directory_.reset();
+    store_.reset();
+    server_.reset();  // its loops: what was under way answers to them
 }
 
 void Served::deliver(const std::string& message) {
