@@ -1,0 +1,75 @@
+#include "load/cpu_time.h"
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "load/stop.h"
+
+namespace load {
+namespace {
+
+struct Process {
+    pid_t parent = 0;
+    std::uint64_t ticks = 0;
+};
+
+// Fields 4 and 14 to 17 of /proc/PID/stat (proc(5)). The name before them may hold blanks and brackets.
+std::optional<Process> process(const std::filesystem::path& folder) {
+    std::ifstream file(folder / "stat");
+    std::string text;
+    if (!std::getline(file, text)) return std::nullopt;
+    const auto name_end = text.rfind(')');
+    if (name_end == std::string::npos) return std::nullopt;
+    std::istringstream fields(text.substr(name_end + 1));
+    std::string passed_over;
+    Process found;
+    fields >> passed_over >> found.parent;
+    for (int field = 5; field < 14; ++field)
+        fields >> passed_over;
+    std::uint64_t user = 0, system = 0, children_user = 0, children_system = 0;
+    fields >> user >> system >> children_user >> children_system;
+    if (!fields) return std::nullopt;
+    found.ticks = user + system + children_user + children_system;
+    return found;
+}
+
+}  // namespace
+
+std::uint64_t process_tree_cpu_us(pid_t root) {
+    std::map<pid_t, Process> processes;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        const std::string name = entry.path().filename();
+        if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+        if (const auto found = process(entry.path())) processes[std::stoi(name)] = *found;
+    }
+    if (!processes.contains(root))
+        throw Stop("no process " + std::to_string(root) + ": has the server ended?");
+    std::uint64_t ticks = 0;
+    for (const auto& [pid, found] : processes) {
+        pid_t ancestor = pid;
+        while (ancestor != root && ancestor != 0) {
+            const auto parent = processes.find(ancestor);
+            ancestor = parent == processes.end() ? 0 : parent->second.parent;
+        }
+        if (ancestor == root) ticks += found.ticks;
+    }
+    return ticks * 1'000'000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+}
+
+std::uint64_t own_cpu_us() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    const auto us = [](const timeval& time) {
+        return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(time.tv_usec);
+    };
+    return us(usage.ru_utime) + us(usage.ru_stime);
+}
+
+}  // namespace load

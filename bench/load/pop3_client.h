@@ -1,0 +1,54 @@
+// A POP3 client (RFC 1939) that believes nothing: every reply is checked, and the first wrong one ends the
+// run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "load/run.h"
+#include "load/stream.h"
+#include "load/task.h"
+
+namespace load {
+
+class Pop3Client {
+  public:
+    Pop3Client(Run& run, std::size_t slot);
+
+    Task<> open();   // connects, reads the greeting, begins TLS
+    Task<> login();  // as the user of this connection
+    Task<> stat();
+    Task<> uidl();  // as many lines as STAT said, and the same as ever
+    Task<> list();  // sizes, whose sum STAT said
+    Task<> quit();  // waits until the server closes; `ended` is when it answered
+
+    std::uint64_t messages() const { return messages_; }
+
+    // Several commands may be sent before the first answer is read.
+    Task<> send(std::string_view commands);
+    // What RETR `number` answers; gives the message's octets.
+    Task<std::uint64_t> read_message(std::uint64_t number);
+    Task<> read_ok(std::string_view command);
+
+    SteadyClock::time_point quit_answered_at;
+
+    Run& run;
+    const std::size_t slot;
+
+  private:
+    Task<std::string> ask(std::string command);  // the text behind +OK
+    Task<std::string> positive();
+    Task<std::string> continuation(std::string command);
+    Task<> login_by_scram();
+    std::uint64_t number_in(std::string_view& text, std::string_view of);
+
+    Stream stream_;
+    MessageReader reader_;
+    Maildrop& maildrop_;
+    std::uint64_t messages_ = 0, octets_ = 0;
+    std::vector<std::uint64_t> sizes_;
+};
+
+}  // namespace load

@@ -1,0 +1,51 @@
+#include "load/run.h"
+
+#include "load/cpu_time.h"
+#include "load/loads.h"
+
+namespace load {
+
+Run::Run(const Options& chosen)
+    : options(chosen),
+      endpoint(resolve(chosen.host, chosen.port)),
+      tls(chosen.tls == TlsMode::none ? nullptr : std::make_unique<Tls>(chosen.connections, chosen.resume)),
+      loop(chosen.timeout_s),
+      begun_(chosen.connections) {}
+
+void Run::go() {
+    std::vector<Task<>> tasks;
+    for (std::size_t slot = 0; slot < options.connections; ++slot)
+        tasks.push_back(connection(*this, slot));
+    loop.run(tasks);
+    counted.own_cpu_us = own_cpu_us() - own_cpu_at_start_us_;
+    if (options.server_pid)
+        counted.server_cpu_us = process_tree_cpu_us(*options.server_pid) - server_cpu_at_start_us_;
+    counted.seconds = std::chrono::duration<double>(last_end_ - started_).count();
+}
+
+void Run::arrive(std::coroutine_handle<> waiting) {
+    arrived_.push_back(waiting);
+    if (arrived_.size() < options.connections) return;
+    for (const auto handle : arrived_)
+        loop.post(handle);
+    if (options.server_pid) server_cpu_at_start_us_ = process_tree_cpu_us(*options.server_pid);
+    own_cpu_at_start_us_ = own_cpu_us();
+    started_ = last_end_ = SteadyClock::now();
+    deadline_ = started_ + std::chrono::duration_cast<SteadyClock::duration>(
+                               std::chrono::duration<double>(options.seconds));
+}
+
+bool Run::more(std::size_t slot) {
+    if (options.count ? begun_[slot] >= *options.count : SteadyClock::now() >= deadline_) return false;
+    ++begun_[slot];
+    return true;
+}
+
+void Run::count(SteadyClock::time_point began, std::uint64_t octets) {
+    last_end_ = SteadyClock::now();
+    ++counted.operations;
+    counted.octets += octets;
+    counted.latencies_ns.push_back(static_cast<std::uint64_t>((last_end_ - began).count()));
+}
+
+}  // namespace load
