@@ -2,11 +2,12 @@
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 3600
+BENCH_SECONDS ?= 3
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test soak fuzz format deb install-deps clean
+.PHONY: help build run test soak bench fuzz format deb install-deps clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,6 +29,12 @@ soak: ## thousands of kills under load, for SOAK_SECONDS (3600)
 	@packaging/install-deps.sh build run demo test
 	packaging/build.sh release -DPIER_TESTS=OFF pier
 	exec python3 tests/crash/crash.py --pier build/release/pier --seconds $(SOAK_SECONDS)
+
+bench: ## how fast it is: each load for BENCH_SECONDS (3), in all about two minutes; bench/README.md
+	@packaging/install-deps.sh build run bench
+	packaging/build.sh release -DPIER_TESTS=OFF -DPIER_BENCH=ON pier pier_load
+	python3 bench/load_test.py build/release/bench/pier_load
+	exec python3 bench/run.py --pier build/release/pier --load build/release/bench/pier_load --seconds $(BENCH_SECONDS)
 
 fuzz: ## each fuzzer for FUZZ_SECONDS (600); new inputs stay in build/fuzz-corpus
 	@packaging/install-deps.sh build test

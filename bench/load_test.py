@@ -5,7 +5,9 @@ measure the honest ones, and stop with the right words at every wrong one.
 usage: load_test.py PIER_LOAD
 """
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -207,11 +209,27 @@ def honest(program, made):
         expect(f"honest drain, {pipeline} at a time", done.returncode == 0 and json.loads(done.stdout)["operations"] == len(made), done)
 
 
+def cpu_time(program, made):
+    # The child of a process does the work, and the process itself only waits.
+    with subprocess.Popen(["bash", "-c", "while :; do :; done & echo $!; wait"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True) as parent:
+        child = int(parent.stdout.readline())
+        done = pier_load(program, "session", LyingServer(made), "--seconds", 1, "--server-pid", parent.pid)
+        os.kill(child, signal.SIGKILL)
+    result = json.loads(done.stdout or "{}")
+    spent = result["operations"] * result["server_cpu_us_per_operation"] / 1e6
+    # On a machine that has other work to do, the child gets less than a whole core.
+    expect(f"CPU time of a child process: {spent:.2f} of {result['seconds']} s", 0.05 < spent < 1.05 * result["seconds"] + 0.02, done)
+    done = pier_load(program, "session", LyingServer(made), "--seconds", 1, "--server-pid", child)
+    expect("a server that has ended", done.returncode == 1 and f"no process {child}" in done.stderr, done)
+
+
 def main():
     program = sys.argv[1]
     made = made_messages(program)
     realistic_sizes(program)
     honest(program, made)
+    cpu_time(program, made)
     lies(program, made)
     print(f"load_test: {len(failures)} failures")
     return 1 if failures else 0

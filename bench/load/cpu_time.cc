@@ -8,6 +8,7 @@
 #include <string>
 
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "load/stop.h"
@@ -17,10 +18,10 @@ namespace {
 
 struct Process {
     pid_t parent = 0;
-    std::uint64_t ticks = 0;
+    std::uint64_t children_ticks = 0;
 };
 
-// Fields 4 and 14 to 17 of /proc/PID/stat (proc(5)). The name before them may hold blanks and brackets.
+// Fields 4, 16 and 17 of /proc/PID/stat (proc(5)). The name before them may hold blanks and brackets.
 std::optional<Process> process(const std::filesystem::path& folder) {
     std::ifstream file(folder / "stat");
     std::string text;
@@ -31,13 +32,23 @@ std::optional<Process> process(const std::filesystem::path& folder) {
     std::string passed_over;
     Process found;
     fields >> passed_over >> found.parent;
-    for (int field = 5; field < 14; ++field)
+    for (int field = 5; field < 16; ++field)
         fields >> passed_over;
-    std::uint64_t user = 0, system = 0, children_user = 0, children_system = 0;
-    fields >> user >> system >> children_user >> children_system;
+    std::uint64_t user = 0, system = 0;
+    fields >> user >> system;
     if (!fields) return std::nullopt;
-    found.ticks = user + system + children_user + children_system;
+    found.children_ticks = user + system;
     return found;
+}
+
+// Of all its threads, also those that have ended. 0 if the process has just ended: its parent has its time
+// then.
+std::uint64_t clock_us(pid_t pid) {
+    clockid_t clock{};
+    timespec time{};
+    if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return 0;
+    return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
+           static_cast<std::uint64_t>(time.tv_nsec) / 1000;
 }
 
 }  // namespace
@@ -51,16 +62,18 @@ std::uint64_t process_tree_cpu_us(pid_t root) {
     }
     if (!processes.contains(root))
         throw Stop("no process " + std::to_string(root) + ": has the server ended?");
-    std::uint64_t ticks = 0;
+    std::uint64_t ticks = 0, us = 0;
     for (const auto& [pid, found] : processes) {
         pid_t ancestor = pid;
         while (ancestor != root && ancestor != 0) {
             const auto parent = processes.find(ancestor);
             ancestor = parent == processes.end() ? 0 : parent->second.parent;
         }
-        if (ancestor == root) ticks += found.ticks;
+        if (ancestor != root) continue;
+        ticks += found.children_ticks;
+        us += clock_us(pid);
     }
-    return ticks * 1'000'000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+    return us + ticks * 1'000'000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
 }
 
 std::uint64_t own_cpu_us() {

@@ -26,13 +26,14 @@ void Run::go() {
 void Run::arrive(std::coroutine_handle<> waiting) {
     arrived_.push_back(waiting);
     if (arrived_.size() < options.connections) return;
-    for (const auto handle : arrived_)
-        loop.post(handle);
     if (options.server_pid) server_cpu_at_start_us_ = process_tree_cpu_us(*options.server_pid);
     own_cpu_at_start_us_ = own_cpu_us();
     started_ = last_end_ = SteadyClock::now();
     deadline_ = started_ + std::chrono::duration_cast<SteadyClock::duration>(
                                std::chrono::duration<double>(options.seconds));
+    // Last, because what throws above leaves this coroutine, and none that has ended may be resumed.
+    for (const auto handle : arrived_)
+        loop.post(handle);
 }
 
 bool Run::more(std::size_t slot) {
