@@ -12,7 +12,9 @@
 namespace pier::store::log {
 namespace {
 
-constexpr std::chrono::seconds pause{60};
+constexpr std::chrono::seconds pause{60}, pause_when_short{2};
+constexpr std::uint64_t short_of_reserves = 4;  // free space below this many reserves is short
+constexpr unsigned clean_below_percent_when_short = 90;
 constexpr std::uint64_t batch_octets_max = 4 << 20;
 constexpr std::size_t batch_records_max = 1000;
 
@@ -272,9 +274,10 @@ bool Cleaner::stopping() {
 
 void Cleaner::run() {
     while (true) {
+        const auto wait = short_of_space() ? pause_when_short : pause;
         {
             std::unique_lock lock(mutex_);
-            if (wake_.wait_for(lock, pause, [this] { return stopping_; })) return;
+            if (wake_.wait_for(lock, wait, [this] { return stopping_; })) return;
         }
         const auto cleaned = clean_what_is_due(false);
         if (!cleaned && cleaned.error().kind == ErrorKind::stopped) return;
@@ -296,8 +299,18 @@ bool Cleaner::purge_is_due(const SegmentState& state) const {
     return options_.clock().time_since_epoch().count() - state.dead_since_us >= limit.count();
 }
 
-bool Cleaner::due(const SegmentState& state, bool all) const {
+std::optional<std::uint64_t> Cleaner::short_of_space() const {
+    const auto free = disk_.free_octets();
+    if (!free || *free >= options_.reserve_octets * short_of_reserves) return std::nullopt;
+    return *free;
+}
+
+bool Cleaner::due(const SegmentState& state, bool all, std::optional<std::uint64_t> short_of) const {
     if (all || purge_is_due(state)) return true;
+    // What is alive has to fit beside what it is copied from.
+    if (short_of && state.live_octets * 100 < state.octets * clean_below_percent_when_short &&
+        state.live_octets * 2 < *short_of)
+        return true;
     return state.live_octets * 100 < state.octets * options_.clean_below_percent;
 }
 
@@ -309,18 +322,19 @@ Result<std::uint64_t> Cleaner::clean_what_is_due(bool all) {
     };
     std::vector<Candidate> candidates;
     const auto numbers = segments_.numbers();
+    const auto short_of = short_of_space();
     for (const std::uint32_t number : numbers) {
         const auto state = index_.get_as<SegmentState>(key::segment(number));
         if (!state) return state.error();
         // One that the index has forgotten was cleaned, but is still there: the machine stopped before it
         // went.
         const bool forgotten = !*state && number != numbers.back();
-        if (forgotten || due(state->value_or(SegmentState()), all))
+        if (forgotten || due(state->value_or(SegmentState()), all, short_of))
             candidates.push_back({number, state->value_or(SegmentState())});
     }
-    // The unsealed one is cleaned only when it holds something that must leave the disk.
+    // The unsealed one is cleaned only when it holds something that must leave the disk, or space is short.
     if (!candidates.empty() && candidates.back().number == numbers.back() &&
-        purge_is_due(candidates.back().state))
+        (purge_is_due(candidates.back().state) || short_of))
         if (auto sealed = appender_.seal(); !sealed) return sealed.error();
     // Those with nothing alive first: they cost nothing, and a crash may have left one that has been stated
     // again already.

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "store/log/appender.h"
@@ -18,6 +19,7 @@ struct CleanerOptions {
     bool background = true;
     unsigned clean_below_percent = 50;
     std::chrono::seconds purge_after{0};
+    std::uint64_t reserve_octets = 0;  // of the disk; less than a few times that is short
     Clock clock;
     ChecksumKey key = 0;
 };
@@ -35,7 +37,9 @@ class Cleaner {
   private:
     void run();
     Result<std::uint64_t> clean_what_is_due(bool all);
-    bool due(const SegmentState& state, bool all) const;
+    bool due(const SegmentState& state, bool all, std::optional<std::uint64_t> short_of) const;
+    // The free octets of the disk, if they are few: then space is made of whatever is dead.
+    std::optional<std::uint64_t> short_of_space() const;
     bool purge_is_due(const SegmentState& state) const;
     Result<bool> clean_segment(std::uint32_t number);
     Result<void> read_ahead(const File& file, const Record& record, Place place,

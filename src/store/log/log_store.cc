@@ -37,8 +37,8 @@ class LogStoreImpl : public LogStore {
                     {options.segment_octets_max, options.group_octets_max, options.reserve_octets,
                      recovered.store_id, options.clock, options.on_fatal}),
           cleaner_(*disk_, *segments_, *index_, appender_, cache_,
-                   {options.cleaner, options.clean_below_percent, options.purge_after, options.clock, key_}) {
-    }
+                   {options.cleaner, options.clean_below_percent, options.purge_after, options.reserve_octets,
+                    options.clock, key_}) {}
 
     void put(DirectoryRecord record, Done<std::uint64_t> done) override {
         appender_.submit(put_operation(std::move(record), std::move(done)));
