@@ -13,6 +13,10 @@ endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # GCC 12 warns wrongly about inlined std::string and std::optional at -O2 (GCC bugs 105329, 105562).
     target_compile_options(pier_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized)
+    # Asio's fences are not understood by the thread sanitizer; beside them it locks, which is.
+    if(PIER_SANITIZE MATCHES thread)
+        target_compile_options(pier_options INTERFACE -Wno-tsan)
+    endif()
 endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 add_link_options(-Wl,-z,relro,-z,now)
