@@ -14,6 +14,7 @@ namespace pier::test {
 namespace {
 
 using namespace store;
+using FailureTest = OneThreadTest;
 using Operation = FaultDisk::Operation;
 using Repeat = FaultDisk::Repeat;
 using Unsynced = FaultDisk::Unsynced;
@@ -61,7 +62,7 @@ void expect_stopped(LogStore& store, LogBench& bench, History& history) {
     EXPECT_EQ(bench.fatal_calls, 1) << "told more than once";
 }
 
-TEST(FailureTest, EachOperationFailsWithEio) {
+TEST_F(FailureTest, EachOperationFailsWithEio) {
     for (const Repeat repeat : {Repeat::once, Repeat::for_good}) {
         const Past past(31);
         bool reached = true;
@@ -93,7 +94,7 @@ TEST(FailureTest, EachOperationFailsWithEio) {
     }
 }
 
-TEST(FailureTest, EachOperationFindsNoSpaceOnce) {
+TEST_F(FailureTest, EachOperationFindsNoSpaceOnce) {
     const Past past(32);
     bool reached = true;
     for (std::uint64_t n = 1; reached; ++n) {
@@ -125,7 +126,7 @@ TEST(FailureTest, EachOperationFindsNoSpaceOnce) {
 
 // The disk is full for everything but syncs and removals for a while: nothing of what was refused stays,
 // reading goes on.
-TEST(FailureTest, AFullDiskIsSurvivedAndRecoveredFrom) {
+TEST_F(FailureTest, AFullDiskIsSurvivedAndRecoveredFrom) {
     for (const std::uint64_t seed : seeds(41, 3)) {
         SCOPED_TRACE("PIER_TEST_SEED=" + std::to_string(seed));
         const Past past(seed);
@@ -157,7 +158,7 @@ TEST(FailureTest, AFullDiskIsSurvivedAndRecoveredFrom) {
 
 // A whole record may be on the disk already when a later one of its group does not fit. All of the group is
 // refused, and must not come back when the power fails before anything else is written.
-TEST(FailureTest, NothingOfARefusedMessageStaysEvenIfThePowerFailsNext) {
+TEST_F(FailureTest, NothingOfARefusedMessageStaysEvenIfThePowerFailsNext) {
     int refusals = 0;
     for (std::uint64_t seed = 0; seed < 60; ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
@@ -201,7 +202,7 @@ TEST(FailureTest, NothingOfARefusedMessageStaysEvenIfThePowerFailsNext) {
     EXPECT_GT(refusals, 20);
 }
 
-TEST(FailureTest, AFailedSyncStopsTheStoreForGood) {
+TEST_F(FailureTest, AFailedSyncStopsTheStoreForGood) {
     std::mt19937_64 random(1);
     for (const int error_number : {EIO, ENOSPC, EDQUOT}) {
         LogBench bench;
@@ -221,7 +222,7 @@ TEST(FailureTest, AFailedSyncStopsTheStoreForGood) {
     }
 }
 
-TEST(FailureTest, TheReserveIsForRemovingNotForNewMail) {
+TEST_F(FailureTest, TheReserveIsForRemovingNotForNewMail) {
     LogBench bench;
     auto options = bench.options();
     options.reserve_octets = 100'000;
@@ -248,7 +249,7 @@ TEST(FailureTest, TheReserveIsForRemovingNotForNewMail) {
 }
 
 // A sector of an old message cannot be read: that message is lost, not the server.
-TEST(FailureTest, AReadErrorIsToldToItsReaderAlone) {
+TEST_F(FailureTest, AReadErrorIsToldToItsReaderAlone) {
     LogBench bench;
     const auto store = bench.open();
     ASSERT_TRUE(store);
@@ -267,7 +268,7 @@ TEST(FailureTest, AReadErrorIsToldToItsReaderAlone) {
     EXPECT_EQ(bodies(**store, *box), (std::vector<std::string>{"one", "two", "three"}));
 }
 
-TEST(FailureTest, TheCleanerGetsAwayWithEveryReadError) {
+TEST_F(FailureTest, TheCleanerGetsAwayWithEveryReadError) {
     const Past past(33);
     bool reached = true;
     for (std::uint64_t n = 1; reached; ++n) {

@@ -13,6 +13,7 @@ namespace pier::test {
 namespace {
 
 using namespace store;
+using HistoryTest = OneThreadTest;
 
 struct Life {
     LogBench bench;
@@ -66,7 +67,7 @@ struct Life {
     }
 };
 
-TEST(HistoryTest, ARebuiltIndexIsTheLivingOne) {
+TEST_F(HistoryTest, ARebuiltIndexIsTheLivingOne) {
     for (const std::uint64_t seed : seeds(100, 12)) {
         SCOPED_TRACE("PIER_TEST_SEED=" + std::to_string(seed));
         Life life(seed);
@@ -88,7 +89,7 @@ TEST(HistoryTest, ARebuiltIndexIsTheLivingOne) {
 // The symptom: mail that was moved to Trash was in INBOX again. The move is what tells an index made anew
 // that the message is not in INBOX; it stands in a segment of its own, which is cleaned while the one with
 // the message is not.
-TEST(HistoryTest, MovedMailIsNotBackAfterCleaningAndRebuilding) {
+TEST_F(HistoryTest, MovedMailIsNotBackAfterCleaningAndRebuilding) {
     for (const bool removed_from_trash : {false, true}) {
         LogBench bench;
         auto store = *bench.open();
@@ -122,7 +123,7 @@ TEST(HistoryTest, MovedMailIsNotBackAfterCleaningAndRebuilding) {
 }
 
 // The cleaner gives back what is dead, and does not keep working on what is alive.
-TEST(HistoryTest, CleaningComesToAnEnd) {
+TEST_F(HistoryTest, CleaningComesToAnEnd) {
     for (const std::uint64_t seed : seeds(200, 3)) {
         SCOPED_TRACE("PIER_TEST_SEED=" + std::to_string(seed));
         Life life(seed);
@@ -144,7 +145,7 @@ TEST(HistoryTest, CleaningComesToAnEnd) {
     }
 }
 
-TEST(HistoryTest, RemovedMailIsOffTheDiskWhenItsTimeIsUp) {
+TEST_F(HistoryTest, RemovedMailIsOffTheDiskWhenItsTimeIsUp) {
     LogBench bench;
     auto options = bench.options();
     options.purge_after = std::chrono::hours(24);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "store/fault_disk.h"
 #include "store/log/log_store.h"
 #include "store/temporary_folder.h"
@@ -67,8 +69,19 @@ std::string difference(const std::vector<std::string>& before, const std::vector
 // bound where messages were moved before they were removed. Everything else must be equal.
 std::vector<std::string> without_dead_since(std::vector<std::string> dump);
 
-// PIER_TEST_SEED=n runs that seed alone; otherwise `count` of them from `first` on. Print it with
-// SCOPED_TRACE.
+// Tests of one thread that opens the store hundreds of times. Under the thread sanitizer they would take long
+// and see nothing, so they are left out there.
+class OneThreadTest : public ::testing::Test {
+  protected:
+    void SetUp() override {
+#ifdef __SANITIZE_THREAD__
+        GTEST_SKIP() << "one thread: nothing for the thread sanitizer to see";
+#endif
+    }
+};
+
+// PIER_TEST_SEED=n runs that seed alone; otherwise `count` of them from `first` on (fewer under a sanitizer).
+// Print it with SCOPED_TRACE.
 std::vector<std::uint64_t> seeds(std::uint64_t first, std::uint64_t count);
 
 }  // namespace pier::test

@@ -11,6 +11,7 @@ namespace pier::test {
 namespace {
 
 using namespace store;
+using PowerLossTest = OneThreadTest;
 using Unsynced = FaultDisk::Unsynced;
 
 // A store with some past, which a test crashes again and again from the same point.
@@ -103,7 +104,7 @@ void recover(const LogBench& crashed, const LogBench& before, History history, I
     EXPECT_EQ(bench.fatal_calls, 0);
 }
 
-TEST(PowerLossTest, InEveryOperationOfAHistory) {
+TEST_F(PowerLossTest, InEveryOperationOfAHistory) {
     for (const std::uint64_t seed : seeds(1, 3)) {
         const Past past(seed, 40);
         if (HasFailure()) return;
@@ -127,7 +128,7 @@ TEST(PowerLossTest, InEveryOperationOfAHistory) {
     }
 }
 
-TEST(PowerLossTest, WhileTheStoreIsMade) {
+TEST_F(PowerLossTest, WhileTheStoreIsMade) {
     std::mt19937_64 random(1);
     for (const Unsynced unsynced : {Unsynced::lost, Unsynced::some, Unsynced::kept}) {
         bool survived = false;
@@ -147,7 +148,7 @@ TEST(PowerLossTest, WhileTheStoreIsMade) {
     }
 }
 
-TEST(PowerLossTest, AgainWhileRecoveringFromThePowerLoss) {
+TEST_F(PowerLossTest, AgainWhileRecoveringFromThePowerLoss) {
     for (const std::uint64_t seed : seeds(11, 2)) {
         const Past past(seed, 30);
         if (HasFailure()) return;
@@ -177,7 +178,7 @@ TEST(PowerLossTest, AgainWhileRecoveringFromThePowerLoss) {
 
 // The process dies, the machine lives: what the next process shows from the page cache must not vanish when
 // the power fails after all. (UID 5 would then be given to two messages.)
-TEST(PowerLossTest, WhatWasShownAfterAProcessDiedStaysWhenThePowerFails) {
+TEST_F(PowerLossTest, WhatWasShownAfterAProcessDiedStaysWhenThePowerFails) {
     for (const std::uint64_t seed : seeds(21, 2)) {
         const Past past(seed, 20);
         if (HasFailure()) return;
