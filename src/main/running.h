@@ -53,6 +53,7 @@ class Running {
 
     bool failed() const { return failed_; }  // the store is beyond use: the process should end
     bool responsive() const;
+    std::size_t connections() const { return server_->connections(); }
     std::string ready_text() const;  // "pop3 on 127.0.0.1:1110, …"
 
   private:

@@ -59,7 +59,12 @@ void watch(Running& running, const sigset_t& signals) {
     while (!running.failed()) {
         const int number = next_signal(signals);
         if (number == SIGTERM || number == SIGINT) {
-            log::info("stop.asked", {{"signal", number == SIGINT ? "SIGINT" : "SIGTERM"}});
+            log::info("stop.asked",
+                      {{"signal", number == SIGINT ? "SIGINT" : "SIGTERM"},
+                       {"connections", running.connections()},
+                       {"hint",
+                        "logged-in sessions may finish (server.shutdown_grace); a second signal "
+                        "ends them at once"}});
             return;
         }
         if (number == SIGHUP) {
