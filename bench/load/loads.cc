@@ -25,7 +25,7 @@ Task<> one_session(Pop3Client& client) {
     co_await client.quit();
 }
 
-// session, poll. An operation is a session, from connect to the answer to QUIT.
+// session, poll. An operation is a session, from connect until the server has closed.
 Task<> sessions(Run& run, std::size_t slot) {
     Pop3Client client(run, slot);
     // The first one is not counted: it makes the TLS session that later ones resume, and the client's SCRAM

@@ -22,7 +22,7 @@ class Pop3Client {
     Task<> stat();
     Task<> uidl();  // as many lines as STAT said, and the same as ever
     Task<> list();  // sizes, whose sum STAT said
-    Task<> quit();  // waits until the server closes; `ended` is when it answered
+    Task<> quit();  // waits until the server closes
 
     std::uint64_t messages() const { return messages_; }
 
