@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "store/history.h"
+#include "store/log/record.h"
 #include "store/log_bench.h"
 #include "store/store_calls.h"
 
@@ -94,7 +95,10 @@ void recover(const LogBench& crashed, const LogBench& before, History history, I
               "")
         << "the index made anew differs from the living one";
     // A cleaning that the crash cut short is finished by the next one.
-    const auto before_cleaning = bench.disk->names();
+    auto before_cleaning = bench.disk->names();
+    std::erase_if(before_cleaning, [&](const std::string& name) {
+        return bench.disk->octets(name) == log::segment_header_octets;  // empty: the next records go there
+    });
     const auto cleaned = (*store)->clean(true);
     EXPECT_TRUE(cleaned) << cleaned.error().text;
     for (const std::string& name : bench.disk->names())

@@ -153,6 +153,9 @@ Result<std::string> read_table(const File& file, std::uint64_t table_offset, Che
     if (!record) return record.error();
     if (record->type != RecordType::table)
         return Error{ErrorKind::corrupt, "the footer does not lead to a table"};
+    const auto octets = file.octets();
+    if (!octets) return octets.error();
+    if (size.total() > *octets - table_offset) return Error{ErrorKind::corrupt, "the table is cut short"};
     auto table =
         read_exactly(file, table_offset + size.payload_offset(), size.payload_octets, Wait::may_block);
     if (!table) return table;
