@@ -93,10 +93,16 @@ void check_folder_of(Loaded& loaded, const Place& place, std::string_view key, c
     const std::string what = fmt::format("the folder of {}", key);
     if (std::error_code error; fs::exists(folder, error))
         return check_folder(loaded, place, what, folder, who);
-    loaded.add(Severity::warning, place,
-               fmt::format("{} {} does not exist; make it, unless systemd does so when it starts the server "
-                           "(RuntimeDirectory)",
-                           what, folder.string()));
+    fs::path above = folder;
+    while (above.has_relative_path() && !fs::exists(above))
+        above = above.parent_path();
+    // The server makes it when it starts.
+    if (access(above.c_str(), W_OK) == 0) return;
+    loaded.add(
+        Severity::warning, place,
+        fmt::format("{} {} does not exist, and only its owner can make it in {}; start the server as root or "
+                    "by systemd (RuntimeDirectory), or make the folder",
+                    what, folder.string(), above.string()));
 }
 
 bool can_open(Loaded& loaded, std::string_view key, const std::string& file) {
@@ -139,15 +145,15 @@ int unprivileged_port_min() {
     return port;
 }
 
-// Whoever starts the server makes these sockets, before it becomes another user.
-void check_listeners(Loaded& loaded) {
-    const Identity starter{geteuid(), getegid(), {}};
+// Ports are opened by whoever starts the server, Unix sockets by the user that it becomes.
+void check_listeners(Loaded& loaded, const std::optional<Identity>& who) {
     const int port_min = unprivileged_port_min();
     for (std::size_t index = 0; index < loaded.config.listeners.size(); ++index) {
         const ListenerConfig& listener = loaded.config.listeners[index];
         if (!listener.path.empty()) {
-            check_folder_of(loaded, loaded.listener_place(index, "path"), "listener.path", listener.path,
-                            starter);
+            if (who)
+                check_folder_of(loaded, loaded.listener_place(index, "path"), "listener.path", listener.path,
+                                *who);
         } else if (listener.port != 0 && listener.port < port_min && geteuid() != 0) {
             loaded.add(
                 Severity::warning, loaded.listener_place(index, "port"),
@@ -163,8 +169,8 @@ void check_listeners(Loaded& loaded) {
 
 void check_machine(Loaded& loaded) {
     check_certificate(loaded);
-    check_listeners(loaded);
     const auto who = server_identity(loaded);
+    check_listeners(loaded, who);
     if (!who) return;
     const Config& config = loaded.config;
     if (!config.server.data_folder.empty()) check_data_folder(loaded, *who);

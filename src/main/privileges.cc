@@ -50,6 +50,23 @@ Result<void> prepare_data_folder(const std::string& folder, const std::string& u
     return {};
 }
 
+Result<void> prepare_socket_folder(const std::string& socket_path, const std::string& user) {
+    const std::string folder = std::filesystem::path(socket_path).parent_path().string();
+    std::error_code error;
+    if (folder.empty() || !std::filesystem::create_directories(folder, error)) {
+        if (error) return errno_error(error.value(), "make the folder " + folder + " for a socket");
+        return {};
+    }
+    // Whoever may use a socket is for its own mode to say.
+    if (::chmod(folder.c_str(), 0755) != 0) return errno_error(errno, "set the mode of " + folder);
+    if (::geteuid() != 0 || user.empty()) return {};
+    const auto entry = look_up(user);
+    if (!entry) return entry.error();
+    if (::chown(folder.c_str(), (*entry)->pw_uid, (*entry)->pw_gid) != 0)
+        return errno_error(errno, "give " + folder + " to " + user);
+    return {};
+}
+
 Result<void> drop_privileges(const std::string& user) {
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (::geteuid() != 0 || user.empty()) return {};

@@ -102,7 +102,12 @@ Result<void> Running::bind_listener(const ListenerConfig& listener, const std::v
         bound_.push_back({listener, std::move(*sockets)});
         taken_over = true;
     }
-    if (taken_over) return {};
+    // A Unix socket is made in open(), when we are the user whom it shall belong to.
+    if (taken_over || !listener.path.empty()) return {};
+    return bind_endpoints(listener);
+}
+
+Result<void> Running::bind_endpoints(const ListenerConfig& listener) {
     const auto endpoints = endpoints_of(listener);
     Error last;
     bool any = false;
@@ -164,6 +169,11 @@ Result<void> Running::open() {
     server_ = std::make_unique<serve::Server>(
         threads_,
         serve::ServerLimits{config_.limits.connections_max, config_.limits.connections_per_address_max});
+    for (const ListenerConfig& listener : config_.listeners) {
+        const auto same = [&](const Bound& bound) { return bound.config.name == listener.name; };
+        if (!listener.path.empty() && std::none_of(bound_.begin(), bound_.end(), same))
+            if (auto bound = bind_endpoints(listener); !bound) return bound;
+    }
     for (Bound& bound : bound_)
         server_->listen(std::move(bound.sockets),
                         {bound.config.name, protocol_for(bound.config), busy_text(bound.config)});

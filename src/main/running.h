@@ -38,7 +38,7 @@ class Running {
     Running(const Config& config, std::string config_file);
     ~Running();
 
-    // What may need root: the certificate and the sockets. `handed` are used for the listeners of their
+    // What may need root: the certificate and the ports. `handed` are used for the listeners of their
     // names.
     Result<void> bind(const std::vector<HandedSocket>& handed);
     // The store and what stands on it. It may take a moment: the log is replayed.
@@ -59,6 +59,7 @@ class Running {
   private:
     Result<void> bind_listener(const ListenerConfig& listener, const std::vector<HandedSocket>& handed);
     Result<void> open_management();
+    Result<void> bind_endpoints(const ListenerConfig& listener);
     serve::Protocol protocol_for(const ListenerConfig& listener);
     void register_methods();
     boost::json::object status() const;

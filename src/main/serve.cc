@@ -88,6 +88,12 @@ int serve(const Config& config, const std::string& config_file) {
     raise_open_files_limit();
     if (auto made = prepare_data_folder(config.server.data_folder, config.server.user); !made)
         return fail("preparing the data folder", made.error());
+    std::vector<std::string> sockets{config.admin.socket};
+    for (const ListenerConfig& listener : config.listeners)
+        sockets.push_back(listener.path);
+    for (const std::string& socket : sockets)
+        if (auto made = prepare_socket_folder(socket, config.server.user); !made)
+            return fail("preparing a socket's folder", made.error());
 
     Running running(config, config_file);
     if (auto bound = running.bind(sockets_from_systemd()); !bound) return fail("listening", bound.error());

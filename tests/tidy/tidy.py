@@ -157,14 +157,18 @@ def check_words(top, build):
     used = set()
     for path in sources(top, "src", "tests", "fuzz", suffixes=(".h", ".cc")):
         relative = path.relative_to(top)
+        before = ""
         for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
             place = f"{relative}:{number}"
+            if "co_await" in line and re.match(r"\s*(while|for) \(.*\)$", before):
+                problem(place, "put braces around a loop's co_await: GCC 12 miscompiles it without")
+            before = line
             if relative.parts[0] == "src" and re.search(r"\b(TODO|FIXME|XXX|HACK)\b", line):
                 problem(place, "nothing is left for later in src/: do it, or open an issue")
             if re.search(r"\bRFC-?\d|\bRFC  |\brfc ?\d{3,}|§ ", line) and relative.parts[0] == "src" and "http" not in line:
                 problem(place, "write RFC references as 'RFC 1939 §7'")
             if re.search(r"(&&|\|\|) *!? *\(?co_await\b|\bco_await\b[^;{]*(&&|\|\|)", line):
-                problem(place, "no co_await beside && or ||: GCC 12 destroys the operands wrongly; name the value first")
+                problem(place, "no co_await beside && or ||: GCC 12 may miscompile it; name the value first")
             for group in re.findall(r"\bRFC (\d{3,5}(?:(?:, | and |/)\d{3,5})*)", line):
                 for rfc in re.findall(r"\d+", group):
                     used.add(rfc)

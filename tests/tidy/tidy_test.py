@@ -60,6 +60,9 @@ class Tidy(unittest.TestCase):
     def test_a_co_await_that_the_compiler_breaks_is_refused(self):
         self.refused("words", "src/wire/c.cc:1", "GCC 12", {"src/wire/c.cc": "if (a && !co_await b()) return;\n"})
 
+    def test_a_loop_around_a_co_await_has_braces(self):
+        self.refused("words", "src/wire/c.cc:2", "GCC 12", {"src/wire/c.cc": "while (more())\n    if (!co_await b()) co_return;\n"})
+
     def test_linking_upwards_is_refused(self):
         self.refused("floors", "CMakeLists.txt", "only lower floors", {"CMakeLists.txt": "pier_floor(base USES wire LIBS fmt)\n"})
 
