@@ -1,5 +1,6 @@
-// A POP3 server session (RFC 1939, with RFC 2449, 2595, 3206, 5034, 8314): pure. It is fed octets and yields actions; the
-// driver (serve/pop3_driver) does each action and reports back. No socket, clock, disk or thread; one thread at a time.
+// A POP3 server session (RFC 1939, with RFC 2449, 2595, 3206, 5034, 8314): pure. It is fed octets and yields
+// actions; the driver (serve/pop3_driver) does each action and reports back. No socket, clock, disk or
+// thread; one thread at a time.
 //
 //   act = session.next(); do it; then call the on_…() named beside it.
 //
@@ -31,74 +32,93 @@ class Maildrop {
 };
 
 struct Limits {
-    std::size_t line_octets_max = 512;          // a command line with its CRLF (RFC 2449 §4 says 255)
-    std::size_t auth_line_octets_max = 12288;   // a SASL line (RFC 4422 needs room for tickets and tokens)
-    std::size_t output_octets_max = 16384;      // replies gathered before they are written
-    std::size_t bad_commands_max = 10;          // in a row; then the connection is closed
-    std::size_t failed_logins_max = 3;          // then the connection is closed
+    std::size_t line_octets_max = 512;         // a command line with its CRLF (RFC 2449 §4 says 255)
+    std::size_t auth_line_octets_max = 12288;  // a SASL line (RFC 4422 needs room for tickets and tokens)
+    std::size_t output_octets_max = 16384;     // replies gathered before they are written
+    std::size_t bad_commands_max = 10;         // in a row; then the connection is closed
+    std::size_t failed_logins_max = 3;         // then the connection is closed
 };
 
 // What the listener and the configuration say about this connection.
 struct Facts {
-    bool tls_active = false;            // implicit TLS, or after STLS
-    bool tls_available = false;         // STLS may be offered
-    bool clear_login_allowed = false;   // passwords without TLS
-    std::string greeting = "Pier POP3 server ready";    // behind "+OK "
-    std::string implementation = "Pier";                // CAPA IMPLEMENTATION; empty hides it
+    bool tls_active = false;                          // implicit TLS, or after STLS
+    bool tls_available = false;                       // STLS may be offered
+    bool clear_login_allowed = false;                 // passwords without TLS
+    std::string greeting = "Pier POP3 server ready";  // behind "+OK "
+    std::string implementation = "Pier";              // CAPA IMPLEMENTATION; empty hides it
 };
 
 // ---- actions ----
-struct NeedInput {};                                        // on_bytes, on_eof or on_shutdown
-struct Write { std::string text; };                         // nothing to report
-struct StartTls {};                                         // on_tls (the driver closes if the handshake fails)
-struct NeedKeys { wire::ScramHash hash{}; std::string user; };                  // on_keys
-struct Login { std::string authzid, user; std::optional<std::string> password; };   // on_login; no password: SCRAM has proven it
-struct SendMail {                                           // on_mail_sent
+struct NeedInput {};  // on_bytes, on_eof or on_shutdown
+struct Write {
+    std::string text;
+};                   // nothing to report
+struct StartTls {};  // on_tls (the driver closes if the handshake fails)
+struct NeedKeys {
+    wire::ScramHash hash{};
+    std::string user;
+};  // on_keys
+struct Login {
+    std::string authzid, user;
+    std::optional<std::string> password;
+};                 // on_login; no password: SCRAM has proven it
+struct SendMail {  // on_mail_sent
     std::size_t index = 0;
-    std::optional<std::uint64_t> body_lines;                // TOP: the header, the empty line, that many lines of the body
-    std::string reply;                                      // the driver writes this line (it has its CRLF) first, then the stuffed message and ".\r\n"
+    std::optional<std::uint64_t> body_lines;  // TOP: the header, the empty line, that many lines of the body
+    std::string
+        reply;  // the driver writes this line (it has its CRLF) first, then the stuffed message and ".\r\n"
 };
-struct Remove { std::vector<std::size_t> indexes; };        // after QUIT: on_removed
-struct Close {};                                            // the session is over
+struct Remove {
+    std::vector<std::size_t> indexes;
+};                // after QUIT: on_removed
+struct Close {};  // the session is over
 using Action = std::variant<NeedInput, Write, StartTls, NeedKeys, Login, SendMail, Remove, Close>;
 
 // ---- reports ----
 struct LoginRefused {
-    enum class Why { credentials, temporary, permanent, in_use, login_delay } why{};    // the response code (RFC 3206, RFC 2449 §8)
-    std::string text;   // for the client, without a response code
+    enum class Why {
+        credentials,
+        temporary,
+        permanent,
+        in_use,
+        login_delay
+    } why{};           // the response code (RFC 3206, RFC 2449 §8)
+    std::string text;  // for the client, without a response code
 };
 using LoginReport = std::variant<std::shared_ptr<const Maildrop>, LoginRefused>;
 
-struct MailRefused {    // nothing of the message has been written
+struct MailRefused {  // nothing of the message has been written
     bool temporary = false;
     std::string text;
 };
 struct MailSent {};
-struct MailBroken {};   // part of it went out and the rest cannot: the connection must end
+struct MailBroken {};  // part of it went out and the rest cannot: the connection must end
 using MailReport = std::variant<MailSent, MailRefused, MailBroken>;
 
 class Session {
   public:
-    Session(const Limits& limits, Facts facts);     // `limits` outlives the session
+    Session(const Limits& limits, Facts facts);  // `limits` outlives the session
     ~Session();
     Session(Session&&) noexcept;
 
     Action next();
 
-    void on_bytes(std::string_view octets);     // copied as far as needed
-    void on_eof();                              // the peer closed, timed out or a write failed; at any time: nothing is removed
-    void on_shutdown();                         // the server stops: says so, nothing is removed
+    void on_bytes(std::string_view octets);  // copied as far as needed
+    void on_eof();       // the peer closed, timed out or a write failed; at any time: nothing is removed
+    void on_shutdown();  // the server stops: says so, nothing is removed
     void on_tls();
     void on_keys(const wire::ScramKeys& keys, std::string_view nonce);
     void on_login(LoginReport report);
     void on_mail_sent(MailReport report);
-    void on_removed(std::size_t not_removed);   // 0: all are gone, durably
+    void on_removed(std::size_t not_removed);  // 0: all are gone, durably
 
     // For the log line at the end and for the driver's time limits.
     enum class State { authorization, transaction, update };
     State state() const;
-    const std::string& user() const;            // empty before login
-    struct Counts { std::uint64_t commands = 0, retrieved = 0, retrieved_octets = 0, removed = 0, failed_logins = 0; };
+    const std::string& user() const;  // empty before login
+    struct Counts {
+        std::uint64_t commands = 0, retrieved = 0, retrieved_octets = 0, removed = 0, failed_logins = 0;
+    };
     const Counts& counts() const;
 
   private:

@@ -1,4 +1,5 @@
-// Serves the management protocol (admin/protocol.h) on a Unix socket. Who may connect is for the socket's mode to say.
+// Serves the management protocol (admin/protocol.h) on a Unix socket. Who may connect is for the socket's
+// mode to say.
 #pragma once
 
 #include <cstdint>

@@ -1,20 +1,24 @@
 // The store: messages and mailboxes of accounts, and the directory of accounts itself, durable.
 //
-// Two engines implement this interface and pass one conformance suite (tests/store): log/ (embedded) and, later, rados/.
+// Two engines implement this interface and pass one conformance suite (tests/store): log/ (embedded) and,
+// later, rados/.
 //
 // Promises, whatever the engine:
-//  - A change's `done` is called with success only when the change is on disk. If the process or the machine dies before,
+//  - A change's `done` is called with success only when the change is on disk. If the process or the machine
+//  dies before,
 //    the change may or may not be there afterwards; if it dies after, it is.
 //  - A message is stored exactly as it travels: CRLF line ends, no dot-stuffing. `octets` is exact, 64-bit.
 //  - A UID (RFC 3501 §2.3.1.1) is never reused in its mailbox; a UIDL (RFC 1939 §7) never changes.
-//  - A Snapshot does not change, and every message in it can be read to its end, even after another session removed it.
-//  - When the disk is full a change fails with ErrorKind::no_space, nothing of it stays, and reading goes on. When a sync
+//  - A Snapshot does not change, and every message in it can be read to its end, even after another session
+//  removed it.
+//  - When the disk is full a change fails with ErrorKind::no_space, nothing of it stays, and reading goes on.
+//  When a sync
 //    fails, nothing is known about the disk any more: every later change fails with ErrorKind::stopped and
 //    StoreOptions::on_fatal is called once; the process should end.
 //
-// Threads: every function may be called from any thread. A `done` runs on a thread of the store (never inside the call
-// that took it) and must be short: post to your event loop. Functions that return a Result directly may read the disk: do
-// not call them on an event loop, except where stated.
+// Threads: every function may be called from any thread. A `done` runs on a thread of the store (never inside
+// the call that took it) and must be short: post to your event loop. Functions that return a Result directly
+// may read the disk: do not call them on an event loop, except where stated.
 #pragma once
 
 #include <array>
@@ -33,15 +37,16 @@
 
 namespace pier::store {
 
-enum class AccountId : std::uint64_t {};    // given by the store, never reused; 0 is none
-enum class MailboxId : std::uint64_t {};    // given by the store, never reused, unique in the whole store; 0 is none
-using Uid = std::uint32_t;                  // ascending in a mailbox; never 0, never reused
+enum class AccountId : std::uint64_t {};  // given by the store, never reused; 0 is none
+enum class MailboxId : std::uint64_t {
+};                          // given by the store, never reused, unique in the whole store; 0 is none
+using Uid = std::uint32_t;  // ascending in a mailbox; never 0, never reused
 
 // 128 bits, unique, ascending in time: 48 bits of milliseconds, then a counter and random bits.
 struct Guid {
     std::array<std::uint8_t, 16> bytes{};
     auto operator<=>(const Guid&) const = default;
-    std::string hex() const;    // 32 lower-case digits; the UIDL of a message that did not bring its own
+    std::string hex() const;  // 32 lower-case digits; the UIDL of a message that did not bring its own
 };
 
 // Message flags (RFC 9051 §2.3.2). Bits 16 to 63 are the mailbox's own keywords, named in its keyword table.
@@ -59,19 +64,20 @@ enum class DirectoryKind : std::uint8_t { account = 1, alias = 2, domain = 3, se
 
 struct DirectoryRecord {
     DirectoryKind kind{};
-    std::string key;        // at most 1,024 octets, unique within its kind
-    std::uint64_t id = 0;   // given by the store at the first put; an account's AccountId
-    std::string value;      // at most 1 MiB; the store does not look inside
+    std::string key;       // at most 1,024 octets, unique within its kind
+    std::uint64_t id = 0;  // given by the store at the first put; an account's AccountId
+    std::string value;     // at most 1 MiB; the store does not look inside
 };
 
 // ---- writing a message ----
 
-// The octets of one message on their way in: memory first, an unlinked file of the store when they grow. One thread at a
-// time. Dropping it forgets them.
+// The octets of one message on their way in: memory first, an unlinked file of the store when they grow. One
+// thread at a time. Dropping it forgets them.
 class Spool {
   public:
     virtual ~Spool() = default;
-    // Adds octets (CRLF line ends already). Fails with no_space, io, or invalid when the message is over the size limit.
+    // Adds octets (CRLF line ends already). Fails with no_space, io, or invalid when the message is over the
+    // size limit.
     virtual Result<void> write(std::string_view octets) = 0;
     virtual std::uint64_t octets() const = 0;
 };
@@ -81,15 +87,16 @@ using ImportKey = std::array<std::uint8_t, 16>;
 struct Target {
     MailboxId mailbox{};
     Flags flags = 0;
-    std::uint64_t quota_octets = 0;         // the account's quota; 0 is none. More than that: over_quota
-    std::string uidl;                       // empty: the GUID's digits. At most 70 octets, 0x21 to 0x7E (RFC 1939 §7)
-    std::optional<ImportKey> import_key;    // the same key is stored once per account, ever: later ones say `exists`
+    std::uint64_t quota_octets = 0;  // the account's quota; 0 is none. More than that: over_quota
+    std::string uidl;  // empty: the GUID's digits. At most 70 octets, 0x21 to 0x7E (RFC 1939 §7)
+    std::optional<ImportKey>
+        import_key;  // the same key is stored once per account, ever: later ones say `exists`
 };
 
 struct NewMessage {
     std::unique_ptr<Spool> spool;
-    std::string prefix;                     // octets in front of the spool's, the same for all targets (trace fields)
-    std::vector<Target> targets;            // the octets are stored once, however many
+    std::string prefix;           // octets in front of the spool's, the same for all targets (trace fields)
+    std::vector<Target> targets;  // the octets are stored once, however many
     Time internal_date{};
 };
 
@@ -105,9 +112,9 @@ struct Appended {
 struct Entry {
     Guid guid;
     std::uint64_t octets = 0;
-    std::uint64_t place = 0;    // the engine's own
+    std::uint64_t place = 0;  // the engine's own
     Uid uid = 0;
-    std::uint32_t bits = 0;     // the engine's own
+    std::uint32_t bits = 0;  // the engine's own
 };
 static_assert(sizeof(Entry) == 40);
 
@@ -130,12 +137,12 @@ class Body {
   public:
     virtual ~Body() = default;
     virtual std::uint64_t octets() const = 0;
-    virtual bool has_dot_lines() const = 0;     // some line begins with a dot: it must be stuffed to be sent
-    // Reads up to out.size() octets at `offset`; fewer only at the end. With Wait::no_wait it fails with `busy` instead of
-    // waiting for the disk (then ask again on a thread that may wait).
+    virtual bool has_dot_lines() const = 0;  // some line begins with a dot: it must be stuffed to be sent
+    // Reads up to out.size() octets at `offset`; fewer only at the end. With Wait::no_wait it fails with
+    // `busy` instead of waiting for the disk (then ask again on a thread that may wait).
     virtual Result<std::size_t> read(std::uint64_t offset, std::span<char> out, Wait wait) = 0;
-    // Checks all octets against their checksum; `corrupt` if they differ, `busy` as in read. A message is verified
-    // before its first octet is sent, so a client never gets damaged mail under +OK.
+    // Checks all octets against their checksum; `corrupt` if they differ, `busy` as in read. A message is
+    // verified before its first octet is sent, so a client never gets damaged mail under +OK.
     virtual Result<void> verify(Wait wait) = 0;
     virtual std::optional<FileRange> file() const = 0;  // absent: only read() works
 };
@@ -145,18 +152,19 @@ class Snapshot {
   public:
     virtual ~Snapshot() = default;
     virtual MailboxId mailbox() const = 0;
-    virtual std::span<const Entry> entries() const = 0;     // by ascending UID
-    virtual std::uint64_t octets() const = 0;               // the sum
+    virtual std::span<const Entry> entries() const = 0;  // by ascending UID
+    virtual std::uint64_t octets() const = 0;            // the sum
     virtual std::uint64_t modseq() const = 0;
     virtual std::string uidl(std::size_t index) const = 0;
-    virtual Result<Details> details(std::size_t index) const = 0;           // may block; the present flags
-    virtual Result<std::unique_ptr<Body>> body(std::size_t index) const = 0; // opening does not wait for the disk
+    virtual Result<Details> details(std::size_t index) const = 0;  // may block; the present flags
+    virtual Result<std::unique_ptr<Body>> body(
+        std::size_t index) const = 0;  // opening does not wait for the disk
 };
 
 struct MailboxInfo {
     MailboxId id{};
     AccountId account{};
-    std::string name;               // "INBOX", "Trash", "Work/2026": UTF-8, hierarchy by '/'
+    std::string name;  // "INBOX", "Trash", "Work/2026": UTF-8, hierarchy by '/'
     std::uint32_t uid_validity = 0;
     Uid uid_next = 1;
     std::uint64_t modseq = 0;
@@ -171,48 +179,52 @@ struct Usage {
 
 struct FlagChange {
     Uid uid = 0;
-    Flags flags = 0;    // the new set, whole
+    Flags flags = 0;  // the new set, whole
 };
 
 struct Stats {
     std::uint64_t accounts = 0, mailboxes = 0, messages = 0;
     std::uint64_t segments = 0, segment_octets = 0, live_octets = 0;
-    std::uint64_t groups = 0, group_records = 0;    // since start: syncs, and records made durable by them
+    std::uint64_t groups = 0, group_records = 0;  // since start: syncs, and records made durable by them
     std::uint64_t cleaned_segments = 0;
 };
 
 class Store {
   public:
-    virtual ~Store() = default;     // waits for what is under way, then closes
+    virtual ~Store() = default;  // waits for what is under way, then closes
 
     // Directory. put: creates or replaces; `id` 0 keeps the present id or gets a new one. The id comes back.
     virtual void put(DirectoryRecord record, Done<std::uint64_t> done) = 0;
-    virtual void erase(DirectoryKind kind, std::string key, Done<void> done) = 0;   // not_found if it is not there
+    virtual void erase(DirectoryKind kind, std::string key,
+                       Done<void> done) = 0;  // not_found if it is not there
     virtual Result<std::optional<DirectoryRecord>> get(DirectoryKind kind, std::string_view key) const = 0;
-    virtual Result<std::vector<DirectoryRecord>> list(DirectoryKind kind) const = 0;    // by key
+    virtual Result<std::vector<DirectoryRecord>> list(DirectoryKind kind) const = 0;  // by key
 
-    // Mailboxes. create: gives back the present one if the account has one of that name ("INBOX" in any case).
+    // Mailboxes. create: gives back the present one if the account has one of that name ("INBOX" in any
+    // case).
     virtual void create_mailbox(AccountId account, std::string name, Done<MailboxId> done) = 0;
     virtual void rename_mailbox(MailboxId mailbox, std::string name, Done<void> done) = 0;
-    virtual void remove_mailbox(MailboxId mailbox, Done<void> done) = 0;    // with all its messages
-    virtual Result<std::vector<MailboxInfo>> mailboxes(AccountId account) const = 0;    // by name
+    virtual void remove_mailbox(MailboxId mailbox, Done<void> done) = 0;              // with all its messages
+    virtual Result<std::vector<MailboxInfo>> mailboxes(AccountId account) const = 0;  // by name
     virtual Result<Usage> usage(AccountId account) const = 0;
 
     // Messages. A fresh spool takes at most StoreOptions::message_octets_max.
     virtual std::unique_ptr<Spool> new_spool() = 0;
-    // One result per target, in order (a quota or a missing mailbox fails one, not the others); the outer failure is all.
+    // One result per target, in order (a quota or a missing mailbox fails one, not the others); the outer
+    // failure is all.
     virtual void append(NewMessage message, Done<std::vector<Result<Appended>>> done) = 0;
     // A UID that is not there (any more) is passed over. Gives the number that were removed.
     virtual void expunge(MailboxId mailbox, std::vector<Uid> uids, Done<std::uint64_t> done) = 0;
     virtual void set_flags(MailboxId mailbox, std::vector<FlagChange> changes, Done<void> done) = 0;
-    // Copies (or, atomically per message, moves) within one account; new UIDs in order, 0 for a message that is gone.
+    // Copies (or, atomically per message, moves) within one account; new UIDs in order, 0 for a message that
+    // is gone.
     enum class Source { keep, remove };
     virtual void copy(MailboxId from, std::vector<Uid> uids, MailboxId to, Source source,
                       Done<std::vector<Uid>> done) = 0;
     virtual Result<std::shared_ptr<const Snapshot>> open(MailboxId mailbox) = 0;
 
     virtual Stats stats() const = 0;
-    virtual bool failed() const = 0;    // a sync failed: nothing is accepted any more
+    virtual bool failed() const = 0;  // a sync failed: nothing is accepted any more
 };
 
 }  // namespace pier::store
