@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 seconds=$1
 shift
 if [ $# -eq 0 ]; then
-    packaging/build.sh fuzz all
+    packaging/build.sh fuzz fuzz/all
     set -- $(cd fuzz && ls ./*.cc | sed 's|^\./||; s|\.cc$||')
 fi
 for name in "$@"; do
