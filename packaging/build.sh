@@ -21,6 +21,9 @@ if [ "$gigabytes" -lt "$jobs" ]; then
     jobs=$((gigabytes > 1 ? gigabytes : 1))
 fi
 
+# So that another checkout of the same sources finds what this one has compiled.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
 mkdir -p "build/$preset"
 log=build/$preset/configure.log
 if ! cmake --preset "$preset" "${defines[@]}" >"$log" 2>&1; then
