@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "serve/feed.h"
 
 namespace pier::serve {
 namespace {
@@ -52,10 +53,11 @@ class Driver {
     // False: the connection is of no more use.
     Task<bool> perform(smtp::Action& action) {
         if (std::holds_alternative<smtp::NeedInput>(action)) {
-            co_await read();
+            end_ = co_await feed(connection_, session_);
         } else if (auto* write = std::get_if<smtp::Write>(&action)) {
             if (auto r = co_await connection_.write(write->text); !r) {
-                lost(r.error());
+                end_ = end_of(r.error());
+                session_.on_eof();
                 co_return false;
             }
         } else if (auto* recipient = std::get_if<smtp::Recipient>(&action)) {
@@ -71,27 +73,6 @@ class Driver {
             connection_.set_worth_finishing(false);
         }
         co_return true;
-    }
-
-    void lost(const Error& error) {
-        end_ = error.kind == ErrorKind::busy ? "timeout" : "lost";
-        session_.on_eof();
-    }
-
-    Task<void> read() {
-        auto octets = co_await connection_.read();
-        if (!octets && octets.error().kind == ErrorKind::stopped) {
-            end_ = "shutdown";
-            session_.on_shutdown();
-        } else if (!octets) {
-            lost(octets.error());
-        } else if (octets->empty()) {
-            end_ = "closed";
-            session_.on_eof();
-        } else {
-            end_ = "quit";
-            session_.on_bytes(*octets);
-        }
     }
 
     void on_recipient(const smtp::Address& address) {

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "serve/feed.h"
 #include "serve/mail_sender.h"
 
 namespace pier::serve {
@@ -74,9 +75,13 @@ class Driver {
     // False: the connection is of no more use, or TLS failed.
     Task<bool> perform(pop3::Action& action) {
         if (std::holds_alternative<pop3::NeedInput>(action)) {
-            co_await read();
+            end_ = co_await feed(connection_, session_);
         } else if (auto* write = std::get_if<pop3::Write>(&action)) {
-            if (auto r = co_await connection_.write(write->text); !r) co_return lost(r.error());
+            if (auto r = co_await connection_.write(write->text); !r) {
+                end_ = end_of(r.error());
+                session_.on_eof();
+                co_return false;
+            }
         } else if (std::holds_alternative<pop3::StartTls>(action)) {
             co_return co_await start_tls();
         } else if (auto* keys = std::get_if<pop3::NeedKeys>(&action)) {
@@ -92,28 +97,6 @@ class Driver {
             session_.on_removed(co_await this->remove(*remove));
         }
         co_return true;
-    }
-
-    bool lost(const Error& error) {
-        end_ = error.kind == ErrorKind::busy ? "timeout" : "lost";
-        session_.on_eof();
-        return false;
-    }
-
-    Task<void> read() {
-        auto octets = co_await connection_.read();
-        if (!octets && octets.error().kind == ErrorKind::stopped) {
-            end_ = "shutdown";
-            session_.on_shutdown();
-        } else if (!octets) {
-            lost(octets.error());
-        } else if (octets->empty()) {
-            end_ = "closed";
-            session_.on_eof();
-        } else {
-            end_ = "quit";
-            session_.on_bytes(*octets);
-        }
     }
 
     Task<bool> start_tls() {
@@ -216,7 +199,7 @@ class Driver {
                                                    {"reason", outcome.error.text},
                                                    {"hint", "pier store verify shows what is damaged"}});
         if (outcome.what == SendOutcome::What::broken) {
-            end_ = outcome.error.kind == ErrorKind::busy ? "timeout" : "lost";
+            end_ = end_of(outcome.error);
             co_return pop3::MailBroken{};
         }
         const bool damaged = outcome.error.kind == ErrorKind::corrupt;
