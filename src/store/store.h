@@ -144,7 +144,8 @@ class Body {
     // Checks all octets against their checksum; `corrupt` if they differ, `busy` as in read. A message is
     // verified before its first octet is sent, so a client never gets damaged mail under +OK.
     virtual Result<void> verify(Wait wait) = 0;
-    virtual std::optional<FileRange> file() const = 0;  // absent: only read() works
+    // Where they lie, once verify() or read() has succeeded; absent: only read() works.
+    virtual std::optional<FileRange> file() const = 0;
 };
 
 // A mailbox as it was at one moment. Immutable: any thread, any time, no waiting except where stated.
@@ -216,8 +217,8 @@ class Store {
     // A UID that is not there (any more) is passed over. Gives the number that were removed.
     virtual void expunge(MailboxId mailbox, std::vector<Uid> uids, Done<std::uint64_t> done) = 0;
     virtual void set_flags(MailboxId mailbox, std::vector<FlagChange> changes, Done<void> done) = 0;
-    // Copies (or, atomically per message, moves) within one account; new UIDs in order, 0 for a message that
-    // is gone.
+    // Copies (or, atomically per message, moves) within one account: a moved message keeps its GUID and UIDL,
+    // a copy gets new ones; new UIDs in order, 0 for a message that is gone.
     enum class Source { keep, remove };
     virtual void copy(MailboxId from, std::vector<Uid> uids, MailboxId to, Source source,
                       Done<std::vector<Uid>> done) = 0;
