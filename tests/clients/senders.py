@@ -159,9 +159,11 @@ class Exim:
     }
 
     def __init__(self, unpacked, folder, server):
-        self.program = unpacked / "exim4-daemon-light/usr/sbin/exim4"
         self.folder = folder
         folder.mkdir()
+        # It starts itself again as another user, who may not enter the folders above the unpacked one.
+        self.program = folder / "exim4"
+        shutil.copy(unpacked / "exim4-daemon-light/usr/sbin/exim4", self.program)
         (folder / "spool").mkdir()
         self.config = folder / "exim.conf"
         # The program insists on its package's user by name; nss_wrapper gives that name to a user of the base system.

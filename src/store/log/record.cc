@@ -18,6 +18,9 @@ constexpr std::size_t name_octets_max = 4096;
 
 std::uint64_t checksum_without_itself(std::string_view octets, ChecksumKey key) {
     XXH3_state_t state;
+    // Without this a state on the stack may pass for one that has this key's secret already, whatever lies
+    // there: a record of more than 240 octets then got a checksum that nobody could reproduce.
+    XXH3_INITSTATE(&state);
     XXH3_64bits_reset_withSeed(&state, key);
     static constexpr char zeros[8] = {};
     XXH3_64bits_update(&state, octets.data(), checksum_at);
