@@ -144,7 +144,12 @@ class Body {
     // Checks all octets against their checksum; `corrupt` if they differ, `busy` as in read. A message is
     // verified before its first octet is sent, so a client never gets damaged mail under +OK.
     virtual Result<void> verify(Wait wait) = 0;
-    // Where they lie, once verify() or read() has succeeded; absent: only read() works.
+    // Reads the whole message with one access to the disk, and verifies it: the cheapest way for one that is
+    // small. The octets lie inside `buffer`, which must have room for octets() + load_room_octets (else
+    // `invalid`), not necessarily at its beginning. Fails like verify().
+    static constexpr std::size_t load_room_octets = 256;
+    virtual Result<std::string_view> load(std::span<char> buffer, Wait wait) = 0;
+    // Where they lie, once verify(), read() or load() has succeeded; absent: only read() works.
     virtual std::optional<FileRange> file() const = 0;
 };
 

@@ -151,6 +151,45 @@ TEST_P(ReadConformance, AnyPartOfABodyCanBeRead) {
     EXPECT_TRUE(body.verify(Wait::may_block));
 }
 
+TEST_P(ReadConformance, AMessageIsLoadedIntoABufferThatHasTheRoom) {
+    // The first and the last of the file, one whose UIDL and import key stand before its octets, an empty
+    // one.
+    Target imported = to(inbox);
+    imported.uidl = std::string(70, 'u');
+    imported.import_key = ImportKey{1, 2, 3};
+    const std::vector<std::pair<std::string, Target>> messages = {{"one\r\n", to(inbox)},
+                                                                  {std::string(9'000, 'x'), imported},
+                                                                  {"", to(inbox)},
+                                                                  {std::string(200'000, 'y'), to(inbox)},
+                                                                  {"five\r\n", to(inbox)}};
+    for (const auto& [text, target] : messages)
+        ASSERT_TRUE(append(store(), {text}, target));
+    const auto snapshot = snapshot_of(inbox);
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        SCOPED_TRACE(i);
+        const std::string& text = messages[i].first;
+        const auto body = snapshot->body(i);
+        ASSERT_TRUE(body);
+        const std::size_t room = text.size() + Body::load_room_octets;
+        std::string buffer(room + 100, '?');
+        EXPECT_EQ((*body)->load({buffer.data(), room - 1}, Wait::may_block).error().kind, ErrorKind::invalid);
+        EXPECT_EQ((*body)->load({}, Wait::may_block).error().kind, ErrorKind::invalid);
+        for (const std::size_t size : {room, room + 100}) {
+            const auto octets = (*body)->load({buffer.data(), size}, Wait::may_block);
+            ASSERT_TRUE(octets) << octets.error().text;
+            EXPECT_TRUE(*octets == text);
+            EXPECT_TRUE(octets->data() >= buffer.data() &&
+                        octets->data() + octets->size() <= buffer.data() + size);
+        }
+        EXPECT_EQ(buffer.substr(room), std::string(100, '?')) << "nothing is written behind the room";
+        EXPECT_TRUE((*body)->verify(Wait::may_block));
+        const auto fresh = snapshot->body(i);
+        ASSERT_TRUE((*fresh)->verify(Wait::may_block));
+        const auto octets = (*fresh)->load({buffer.data(), room}, Wait::no_wait);
+        EXPECT_TRUE(octets ? *octets == text : octets.error().kind == ErrorKind::busy);
+    }
+}
+
 TEST_P(ReadConformance, WhoDoesNotWaitGetsTheSameOctetsOrBusy) {
     const std::string text(50'000, 'x');
     add(inbox, text);

@@ -49,11 +49,14 @@ std::uint64_t count_lost(LogStore& store, const History& history, bool listing_m
             seen.insert(uid);
             const auto message = expected.messages.find(uid);
             const auto body = read_body(snapshot, i);
+            const auto loaded = load_body(snapshot, i);
+            EXPECT_EQ(loaded.has_value(), body.has_value());
             if (!body) {
                 EXPECT_EQ(body.error().kind, ErrorKind::corrupt) << body.error().text;
                 ++lost;
             } else if (message != expected.messages.end()) {
                 EXPECT_TRUE(*body == message->second.body) << "other octets, and nobody noticed";
+                EXPECT_TRUE(loaded && *loaded == *body);
                 EXPECT_EQ(snapshot.uidl(i), message->second.uidl);
             } else {
                 EXPECT_FALSE(listing_must_be_whole) << "UID " << uid << " is back";

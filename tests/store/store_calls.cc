@@ -91,10 +91,23 @@ Result<std::string> read_body(const Snapshot& snapshot, std::size_t index) {
     return octets;
 }
 
+Result<std::string> load_body(const Snapshot& snapshot, std::size_t index) {
+    auto body = snapshot.body(index);
+    if (!body) return body.error();
+    std::string buffer((*body)->octets() + Body::load_room_octets, '\0');
+    const auto octets = (*body)->load(buffer, Wait::may_block);
+    if (!octets) return octets.error();
+    return std::string(*octets);
+}
+
 std::vector<std::string> bodies(const Snapshot& snapshot) {
     std::vector<std::string> all;
     for (std::size_t i = 0; i < snapshot.entries().size(); ++i) {
+        // Both ways to the octets must come to the same.
         auto body = read_body(snapshot, i);
+        const auto loaded = load_body(snapshot, i);
+        if (body && loaded && *body != *loaded) body = Error{ErrorKind::corrupt, "load() gives other octets"};
+        if (body && !loaded) body = loaded.error();
         all.push_back(body ? *body : "(" + body.error().text + ")");
     }
     return all;

@@ -37,6 +37,8 @@ store::Target to(store::MailboxId mailbox);
 
 // Verifies the message, then reads all of it.
 Result<std::string> read_body(const store::Snapshot& snapshot, std::size_t index);
+// The same by load().
+Result<std::string> load_body(const store::Snapshot& snapshot, std::size_t index);
 // All messages of the mailbox, in order; an unreadable one as "(why)".
 std::vector<std::string> bodies(store::Store& store, store::MailboxId mailbox);
 std::vector<std::string> bodies(const store::Snapshot& snapshot);

@@ -109,7 +109,15 @@ struct RecordSize {
 };
 // `header` holds record_header_octets. Checks the magic and that the sizes are possible, not the checksum.
 std::optional<RecordSize> peek_record(std::string_view header);
+
+// What is needed to read a record's payload.
+struct RecordHead {
+    RecordType type{};
+    RecordSize size;
+    std::uint64_t payload_checksum = 0;
+};
 // `octets` begins with header and meta. Fails with `corrupt`, saying what is wrong.
+Result<RecordHead> decode_head(std::string_view octets, ChecksumKey key);
 Result<Record> decode_record(std::string_view octets, ChecksumKey key);
 
 struct SegmentHeader {

@@ -113,19 +113,37 @@ Result<std::optional<std::uint64_t>> sealed_at(const File& file, ChecksumKey key
     return decode_footer(*footer, key);
 }
 
-Result<Record> read_record(const File& file, std::uint64_t offset, Wait wait, ChecksumKey key,
-                           RecordSize& size) {
+namespace {
+
+// Reads header and meta, and calls `decode` with octets that begin with them.
+template <class Decode>
+auto read_and_decode(const File& file, std::uint64_t offset, Wait wait, const Decode& decode)
+    -> decltype(decode(std::string_view())) {
     std::array<char, head_octets> head;
     const auto n = file.read(offset, head, wait);
     if (!n) return n.error();
     const std::string_view octets(head.data(), *n);
-    const auto peeked = peek_record(octets);
-    if (!peeked) return Error{ErrorKind::corrupt, fmt::format("no record at offset {}", offset)};
-    size = *peeked;
-    if (size.payload_offset() <= octets.size()) return decode_record(octets, key);
-    const auto all = read_exactly(file, offset, size.payload_offset(), wait);
+    const auto size = peek_record(octets);
+    if (!size) return Error{ErrorKind::corrupt, fmt::format("no record at offset {}", offset)};
+    if (size->payload_offset() <= octets.size()) return decode(octets);
+    const auto all = read_exactly(file, offset, size->payload_offset(), wait);
     if (!all) return all.error();
-    return decode_record(*all, key);
+    return decode(*all);
+}
+
+}  // namespace
+
+Result<RecordHead> read_head(const File& file, std::uint64_t offset, Wait wait, ChecksumKey key) {
+    return read_and_decode(file, offset, wait,
+                           [&](std::string_view octets) { return decode_head(octets, key); });
+}
+
+Result<Record> read_record(const File& file, std::uint64_t offset, Wait wait, ChecksumKey key,
+                           RecordSize& size) {
+    return read_and_decode(file, offset, wait, [&](std::string_view octets) {
+        if (const auto peeked = peek_record(octets)) size = *peeked;
+        return decode_record(octets, key);
+    });
 }
 
 Result<void> check_payload(const File& file, std::uint64_t offset, std::uint64_t octets,

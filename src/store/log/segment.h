@@ -81,7 +81,9 @@ struct Scan {
 Result<Scan> scan_segment(const File& file, std::uint32_t number, std::uint64_t from,
                           std::uint64_t durable_to, ChecksumKey key, const OnRecord& on_record);
 
-// Header and meta at `place`, decoded; `corrupt` if they are not what they were.
+// Header and meta at `offset`; `corrupt` if they are not what they were.
+Result<RecordHead> read_head(const File& file, std::uint64_t offset, Wait wait, ChecksumKey key);
+// The same, decoded.
 Result<Record> read_record(const File& file, std::uint64_t offset, Wait wait, ChecksumKey key,
                            RecordSize& size);
 

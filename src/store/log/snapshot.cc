@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 namespace pier::store::log {
 namespace {
@@ -35,27 +36,55 @@ class LogBody : public Body {
         return check_payload(*file_, payload_, entry_.octets, checksum_, wait);
     }
 
+    Result<std::string_view> load(std::span<char> buffer, Wait wait) override {
+        if (buffer.size() < load_room_octets || buffer.size() - load_room_octets < entry_.octets)
+            return Error{ErrorKind::invalid, "the buffer is too small for the message"};
+        const auto size = static_cast<std::size_t>(entry_.octets);
+        std::string_view record;
+        if (payload_ == 0) {
+            const auto file = segment_->file();
+            if (!file) return file.error();
+            const auto n = (*file)->read(offset_, buffer.first(size + load_room_octets), wait);
+            if (!n) return n.error();
+            record = {buffer.data(), *n};
+            if (auto found = find_payload(wait, record); !found) return found.error();
+        }
+        std::string_view octets =
+            record.substr(std::min<std::size_t>(record.size(), payload_ - offset_)).substr(0, size);
+        if (record.empty() || octets.size() != size) {
+            const auto n = file_->read(payload_, buffer.first(size), wait);
+            if (!n) return n.error();
+            octets = {buffer.data(), *n};
+        }
+        if (octets.size() != size || XXH3_64bits(octets.data(), octets.size()) != checksum_)
+            return Error{ErrorKind::corrupt, "the octets do not match their checksum"};
+        return octets;
+    }
+
     std::optional<FileRange> file() const override {
         if (file_ == nullptr || payload_ == 0 || file_->descriptor() < 0) return std::nullopt;
         return FileRange{file_->descriptor(), payload_};
     }
 
   private:
-    Result<void> find_payload(Wait wait) {
+    // `record`: what has been read of it already.
+    Result<void> find_payload(Wait wait, std::string_view record = {}) {
         if (payload_ != 0) return {};
         const auto file = segment_->file();
         if (!file) return file.error();
-        RecordSize size;
-        const auto record = read_record(**file, offset_, wait, key_, size);
-        if (!record) return record.error();
-        if (record->type != RecordType::message || record->payload_octets != entry_.octets)
+        const auto size = peek_record(record);
+        const auto head = size && size->payload_offset() <= record.size()
+                              ? decode_head(record, key_)
+                              : read_head(**file, offset_, wait, key_);
+        if (!head) return head.error();
+        if (head->type != RecordType::message || head->size.payload_octets != entry_.octets)
             return Error{ErrorKind::corrupt,
                          fmt::format("segment {}: the record at {} is not the message that the index "
                                      "means",
                                      segment_->number(), offset_)};
         file_ = *file;
-        payload_ = offset_ + size.payload_offset();
-        checksum_ = record->payload_checksum;
+        payload_ = offset_ + head->size.payload_offset();
+        checksum_ = head->payload_checksum;
         return {};
     }
 
