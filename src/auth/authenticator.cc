@@ -1,5 +1,6 @@
 #include "auth/authenticator.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -8,6 +9,7 @@
 
 #include "auth/name.h"
 #include "auth/password.h"
+#include "auth/remembered.h"
 #include "base/log.h"
 #include "wire/scram.h"
 
@@ -44,10 +46,12 @@ struct Check {
 }  // namespace
 
 struct Authenticator::Impl {
-    Impl(Directory& d, const AuthLimits& l) : directory(d), limits(l) {}
+    Impl(Directory& d, const AuthLimits& l) : directory(d), limits(l), passwords(l.remembered_max) {}
 
     Directory& directory;
     const AuthLimits limits;
+    RememberedPasswords passwords;
+    std::atomic<std::uint64_t> checked = 0, remembered = 0;
 
     std::mutex mutex;
     std::condition_variable wake;
@@ -86,8 +90,10 @@ struct Authenticator::Impl {
         return present;
     }
 
-    void run(Check& check) const {
+    void run(Check& check) {
+        ++checked;
         const AccountPtr account = check_account(check.user, check.password);
+        if (account) passwords.remember(*account, check.password);
         Verdict verdict = account ? admit(account, check.authzid, check.user) : Verdict(wrong_credentials());
         const bool entered = std::holds_alternative<AccountPtr>(verdict);
         check.done(std::move(verdict));
@@ -148,6 +154,19 @@ void Authenticator::check_password(std::string authzid, std::string user, std::s
     impl_->waiting.push_back({std::move(authzid), std::move(user), std::move(password), std::move(done)});
     lock.unlock();
     impl_->wake.notify_one();
+}
+
+std::optional<Verdict> Authenticator::remembered(std::string_view authzid, std::string_view user,
+                                                 std::string_view password) const {
+    const AccountPtr account = impl_->directory.find_login(user);
+    if (!account || account->password.empty() || !impl_->passwords.knows(*account, password))
+        return std::nullopt;
+    ++impl_->remembered;
+    return admit(account, authzid, user);
+}
+
+Authenticator::Counts Authenticator::counts() const {
+    return {impl_->checked, impl_->remembered};
 }
 
 wire::ScramKeys Authenticator::scram_keys(std::string_view user, wire::ScramHash hash) const {

@@ -2,8 +2,10 @@
 // Known and unknown users cost the same and get the same text.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -19,8 +21,9 @@ struct Refused {
 using Verdict = std::variant<AccountPtr, Refused>;
 
 struct AuthLimits {
-    std::size_t threads = 2;         // password checks at once
-    std::size_t waiting_max = 1000;  // checks waiting; more are answered busy
+    std::size_t threads = 2;               // password checks at once
+    std::size_t waiting_max = 1000;        // checks waiting; more are answered busy
+    std::size_t remembered_max = 100'000;  // passwords that need no new check (remembered.h)
 };
 
 class Authenticator {
@@ -33,6 +36,11 @@ class Authenticator {
     void check_password(std::string authzid, std::string user, std::string password,
                         std::function<void(Verdict)> done);
 
+    // The verdict, if this very password was checked before and neither it nor the account has changed since;
+    // absent: ask check_password(). Never waits.
+    std::optional<Verdict> remembered(std::string_view authzid, std::string_view user,
+                                      std::string_view password) const;
+
     // The user's SCRAM keys; for an unknown, disabled or keyless account ones made up, always the same for
     // the same name (HMAC with a key that the store keeps), so that nobody learns which names exist. Never
     // waits.
@@ -40,6 +48,12 @@ class Authenticator {
 
     // After a SCRAM proof: the account, or why not. Never waits.
     Verdict proven(std::string_view authzid, std::string_view user) const;
+
+    // Since the start: passwords checked at full cost, and logins that remembered() answered.
+    struct Counts {
+        std::uint64_t checked = 0, remembered = 0;
+    };
+    Counts counts() const;
 
   private:
     struct Impl;

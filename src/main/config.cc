@@ -250,14 +250,18 @@ Section lmtp_section() {
 }
 
 Section auth_section() {
-    return {.name = "auth",
-            .help = "Password checks.",
-            .fields = {
-                count("threads", AT(auth.limits.threads), {1, 256},
-                      "Passwords checked at the same time; each check costs a core and about 20 MiB."),
-                count("waiting_max", AT(auth.limits.waiting_max), {1, 1'000'000},
-                      "Checks that may wait; more clients than that are told to come back."),
-            }};
+    return {
+        .name = "auth",
+        .help = "Password checks.",
+        .fields = {
+            count("threads", AT(auth.limits.threads), {1, 256},
+                  "Passwords checked at the same time; each check costs a core and about 20 MiB."),
+            count("waiting_max", AT(auth.limits.waiting_max), {1, 1'000'000},
+                  "Checks that may wait; more clients than that are told to come back."),
+            count("remembered_max", AT(auth.limits.remembered_max), {0, 100'000'000},
+                  "Passwords remembered (as a keyed hash, in memory) after a check, so that the next login "
+                  "with the same one is cheap; about 120 octets each. 0: none."),
+        }};
 }
 
 Section admin_section() {

@@ -227,6 +227,8 @@ boost::json::object Running::status() const {
                       {"failed_logins", pop3_->failed_logins.load()},
                       {"retrieved", pop3_->retrieved.load()},
                       {"removed", pop3_->removed.load()}};
+    const auto auth = authenticator_->counts();
+    status["auth"] = {{"checked", auth.checked}, {"remembered", auth.remembered}};
     status["lmtp"] = {{"messages", lmtp_->messages.load()},
                       {"delivered", lmtp_->recipients.load()},
                       {"octets", lmtp_->octets.load()}};

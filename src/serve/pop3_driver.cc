@@ -143,6 +143,8 @@ class Driver {
 
     Task<auth::Verdict> check(const pop3::Login& login) {
         if (!login.password) co_return service_.authenticator.proven(login.authzid, login.user);
+        if (auto known = service_.authenticator.remembered(login.authzid, login.user, *login.password))
+            co_return std::move(*known);
         co_return co_await net::completion<auth::Verdict>([&](auto done) {
             service_.authenticator.check_password(login.authzid, login.user, *login.password,
                                                   std::move(done));

@@ -8,6 +8,7 @@
 
 #include "auth/memory_store.h"
 #include "auth/name.h"
+#include "auth/remembered.h"
 #include "wire/scram.h"
 
 namespace pier::auth {
@@ -188,6 +189,70 @@ TEST_F(AuthenticatorTest, EveryCheckIsAnsweredOnceWhenTheServerStops) {
     finish();
     EXPECT_EQ(answered, 50);
     EXPECT_GT(busy, 0);
+}
+
+// ---- remembered passwords ----
+
+TEST_F(AuthenticatorTest, ACheckedPasswordIsRememberedAndNoOther) {
+    EXPECT_FALSE(authenticator->remembered("", "ada", "pencil"));
+    check("ada", "pencim");
+    EXPECT_FALSE(authenticator->remembered("", "ada", "pencim"));
+    check("ada", "pencil");
+    for (const char* name : {"ada", "ADA", "ada@example.org"})
+        EXPECT_EQ(name_of(authenticator->remembered("", name, "pencil").value()), "ada") << name;
+    for (const char* password : {"pencim", "pencil ", "penci", "", "PENCIL"})
+        EXPECT_FALSE(authenticator->remembered("", "ada", password)) << password;
+    EXPECT_FALSE(authenticator->remembered("", "old", "pencil"));
+    EXPECT_FALSE(authenticator->remembered("", "eve", "pencil"));
+    EXPECT_FALSE(authenticator->remembered("", "none", ""));
+    const auto counts = authenticator->counts();
+    EXPECT_EQ(counts.checked, 2u);
+    EXPECT_EQ(counts.remembered, 3u);
+}
+
+TEST_F(AuthenticatorTest, RememberingDoesNotChangeWhoMayEnter) {
+    check("ada", "pencil");
+    EXPECT_EQ(std::get<Refused>(authenticator->remembered("old", "ada", "pencil").value()).why,
+              Refused::Why::credentials);
+    AccountChange change;
+    change.disabled = true;
+    ASSERT_TRUE(directory.change("ada", change));
+    EXPECT_EQ(std::get<Refused>(authenticator->remembered("", "ada", "pencil").value()).why,
+              Refused::Why::disabled);
+}
+
+TEST_F(AuthenticatorTest, AChangedPasswordIsForgottenInThatMoment) {
+    check("ada", "pencil");
+    AccountChange change;
+    change.password = "crayon";
+    ASSERT_TRUE(directory.change("ada", change));
+    EXPECT_FALSE(authenticator->remembered("", "ada", "pencil"));
+    change.password = "pencil";  // the same words, but salted anew: checked anew
+    ASSERT_TRUE(directory.change("ada", change));
+    EXPECT_FALSE(authenticator->remembered("", "ada", "pencil"));
+    check("ada", "pencil");
+    ASSERT_TRUE(directory.remove("ada"));
+    EXPECT_FALSE(authenticator->remembered("", "ada", "pencil"));
+    ASSERT_TRUE(directory.add({.name = "ada", .password = "pencil"}));
+    EXPECT_FALSE(authenticator->remembered("", "ada", "pencil"));
+}
+
+TEST_F(AuthenticatorTest, RememberedPasswordsAreBounded) {
+    for (const std::string name : {"a", "b", "c"})
+        ASSERT_TRUE(directory.add({.name = name, .password_scheme = sha_of_pencil}));
+    for (const std::size_t most : {0u, 1u, 2u, 3u}) {
+        RememberedPasswords passwords(most);
+        for (const char* name : {"a", "b", "c"}) {
+            passwords.remember(*directory.find(name), "pencil");
+            passwords.remember(*directory.find(name), "pencil");
+            // The one that is in use stays, if there is room for two.
+            EXPECT_EQ(passwords.knows(*directory.find("a"), "pencil"),
+                      most >= 2 || (most == 1 && *name == 'a'))
+                << most << name;
+        }
+        EXPECT_EQ(passwords.knows(*directory.find("b"), "pencil"), most >= 3) << most;
+        EXPECT_EQ(passwords.knows(*directory.find("c"), "pencil"), most >= 1) << most;
+    }
 }
 
 // ---- SCRAM ----
