@@ -1,27 +1,29 @@
 #!/usr/bin/env python3
-"""Starts a server, puts each load on it with pier_load, and prints a table. `make bench` calls this; README.md says how to read it.
+"""Puts each load on each server with pier_load, in turns, and prints what it costs. `make bench` calls this; README.md says how to
+read it.
 
-usage: run.py --pier PROGRAM --load PROGRAM [--seconds N] [--only LOAD,...] [--out FILE]
+usage: run.py --load PROGRAM [--pier PROGRAM] [--limit PROGRAM] [--servers NAME,...] [--only LOAD,...] [--seconds N] [--rounds N]
 """
 import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from servers import DOMAIN, TOP, Pier
+from servers import DOMAIN, TOP, Limit, Pier
 
-CONNECTIONS = 32            # users as well: each connection has a maildrop of its own
+USERS = 32                  # more connections than users share maildrops
 SESSION_MESSAGES = 20       # in a maildrop of the session load
 RETR_MESSAGES = 100         # realistic sizes, in a maildrop of the retr load
-DRAIN_MESSAGES = 100        # of SMALL_OCTETS, in a maildrop of the drain load
-DRAIN_MESSAGES_ALONE = 1000     # when there is only one connection
+DRAIN_MESSAGES = 200        # of SMALL_OCTETS, in a maildrop of the drain load
 SMALL_OCTETS = 10_000
 SEED = 20261121
+LOADS = ["poll", "session", "retr", "small", "drain", "deliver"]
 
 
 class Wrong(Exception):
@@ -29,126 +31,153 @@ class Wrong(Exception):
 
 
 class Bench:
-    """One server under load; keeps what pier_load reports."""
+    """The servers under load; keeps what pier_load reports."""
 
-    def __init__(self, server, load_program, seconds, users_file):
-        self.server = server
-        self.load_program = load_program
-        self.seconds = seconds
+    def __init__(self, servers, users_file, options):
+        self.servers = servers
         self.users_file = users_file
-        self.results = []
+        self.options = options
+        self.rows = []
 
-    def load(self, kind, port, *options, measured=True, **labels):
-        """Runs pier_load. A run that is not measured only fills or empties maildrops."""
-        command = [self.load_program, kind, "--port", port, "--users", self.users_file, "--server-pid", self.server.pid,
-                   "--seed", SEED, *options]
+    def run(self, server, kind, port, *words):
+        """One run of pier_load."""
+        command = [self.options.load.resolve(), kind, "--port", port, "--users", self.users_file, "--server-pid", server.pid, "--seed", SEED, *words]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
         if done.returncode != 0:
-            raise Wrong(f"{done.stderr.strip()}\nthe command was: {' '.join(map(str, command))}")
-        result = {"server": self.server.name, **labels, **json.loads(done.stdout)}
-        check(result)
-        if measured:
-            self.results.append(result)
-            print(row(result), flush=True)
-        return result
+            raise Wrong(f"{server.name}: {done.stderr.strip()}\nthe command was: {' '.join(map(str, command))}")
+        return json.loads(done.stdout)
 
-    def pop3(self, kind, tls, connections, *options, **labels):
-        """tls: none, starttls, implicit, or resumed."""
+    def fill(self, server, count, octets):
+        """`count` messages into each maildrop."""
+        self.run(server, "deliver", server.lmtp_port, "--connections", USERS, "--count", count, "--message-octets", octets)
+
+    def fill_all(self, count, octets):
+        for server in self.servers:
+            self.fill(server, count, octets)
+
+    def empty_all(self):
+        for server in self.servers:
+            self.run(server, "drain", server.pop3_port, "--connections", USERS, "--pipeline", 50)
+
+    def measure(self, name, kind, tls, connections, *words, before=None, port_of=None):
+        """A row: every server, in turns, for some rounds. tls: none, starttls, implicit, or resumed."""
         mode = "implicit" if tls == "resumed" else tls
-        port = self.server.pop3s_port if mode == "implicit" else self.server.pop3_port
-        words = ["--tls", mode, "--connections", connections, *options]
+        words = [*words, "--tls", mode, "--connections", connections]
         if tls == "resumed":
             words.append("--resume")
         if kind != "drain":
-            words += ["--seconds", self.seconds]
-        return self.load(kind, port, *words, tls_label=tls, **labels)
+            words += ["--seconds", self.options.seconds]
+        rounds = {server.name: [] for server in self.servers}
+        for _ in range(self.options.rounds):
+            for server in self.servers:
+                if before:
+                    before(server)
+                port = port_of(server) if port_of else server.pop3s_port if mode == "implicit" else server.pop3_port
+                syncs = server.syncs() if kind == "deliver" else None
+                result = self.run(server, kind, port, *words)
+                if syncs:
+                    syncs = [after - earlier for after, earlier in zip(server.syncs(), syncs)]
+                    result["messages_per_sync"] = result["operations"] / max(1, syncs[0])
+                check(server, tls, result)
+                rounds[server.name].append(result)
+        self.rows.append({"load": name, "tls": tls, "connections": connections, "kind": kind,
+                          "servers": {server: median(results) for server, results in rounds.items()}, "rounds": rounds})
+        print_row(self.rows[-1])
 
-    def fill(self, connections, count, octets):
-        """`count` messages into the maildrop of each of the first `connections` users."""
-        self.load("deliver", self.server.lmtp_port, "--connections", connections, "--count", count,
-                  "--message-octets", octets, measured=False)
-
-    def empty(self):
-        self.load("drain", self.server.pop3_port, "--connections", CONNECTIONS, "--pipeline", 50, "--login", "scram", measured=False)
+    def connections(self, *usual):
+        return self.options.connections or usual
 
     # The loads, in an order in which each finds the maildrops as it needs them and the next one is not disturbed.
 
     def poll(self):
         for tls in ("none", "implicit", "resumed"):
-            for connections in (1, CONNECTIONS):
-                self.pop3("poll", tls, connections, "--login", "scram")
+            for connections in self.connections(32):
+                self.measure("poll", "poll", tls, connections)
 
     def session(self):
-        self.fill(CONNECTIONS, SESSION_MESSAGES, 1000)
-        for connections in (1, CONNECTIONS):
-            self.pop3("session", "none", connections, "--login", "pass")
-        for tls in ("none", "implicit", "resumed", "starttls"):
-            for connections in (1, CONNECTIONS):
-                self.pop3("session", tls, connections, "--login", "scram")
-        self.empty()
+        self.fill_all(SESSION_MESSAGES, 1000)
+        for connections in self.connections(1, 32, 256):
+            self.measure("session", "session", "none", connections)
+        for tls in ("implicit", "resumed"):
+            for connections in self.connections(32):
+                self.measure("session", "session", tls, connections)
+        self.empty_all()
 
     def retr(self):
-        self.fill(CONNECTIONS, RETR_MESSAGES, "realistic")
+        self.fill_all(RETR_MESSAGES, "realistic")
+        for connections in self.connections(1, 32, 256):
+            self.measure("retr", "retr", "none", connections)
+        for connections in self.connections(1, 32):
+            self.measure("retr", "retr", "implicit", connections)
+        self.empty_all()
+
+    def small(self):
+        self.fill_all(RETR_MESSAGES, SMALL_OCTETS)
         for tls in ("none", "implicit"):
-            for connections in (1, CONNECTIONS):
-                self.pop3("retr", tls, connections, "--login", "scram")
-        self.empty()
+            for connections in self.connections(32):
+                self.measure("retr 10 KB", "retr", tls, connections)
+                self.measure("retr 10 KB by 8", "retr", tls, connections, "--pipeline", 8)
+        self.empty_all()
 
     def drain(self):
         for tls in ("none", "implicit"):
-            for connections, count in ((1, DRAIN_MESSAGES_ALONE), (CONNECTIONS, DRAIN_MESSAGES)):
-                self.fill(connections, count, SMALL_OCTETS)
-                if connections > 1:
-                    self.pop3("retr", tls, connections, "--login", "scram", "--pipeline", 8, variant="10 KB, pipelined by 8")
-                self.pop3("drain", tls, connections, "--login", "scram")
+            self.measure("drain", "drain", tls, USERS, before=lambda server: self.fill(server, DRAIN_MESSAGES, SMALL_OCTETS))
         # What a drain removed must be gone: this load refuses maildrops that are not empty.
-        self.load("poll", self.server.pop3_port, "--connections", CONNECTIONS, "--count", 1, "--login", "scram", measured=False)
+        for server in self.servers:
+            self.run(server, "poll", server.pop3_port, "--connections", USERS, "--count", 1)
 
     def deliver(self):
         for connections in (1, 16, 64):
-            self.load("deliver", self.server.lmtp_port, "--connections", connections, "--seconds", self.seconds,
-                      "--message-octets", SMALL_OCTETS, tls_label="none")
+            self.measure("deliver", "deliver", "none", connections, "--message-octets", SMALL_OCTETS, port_of=lambda server: server.lmtp_port)
 
 
-LOADS = ["poll", "session", "retr", "drain", "deliver"]
-
-
-def check(result):
+def check(server, tls, result):
     """What pier_load cannot know to be wrong."""
     if result["operations"] == 0:
-        raise Wrong(f"no operation was done: {result}")
+        raise Wrong(f"{server.name}: no operation was done: {result}")
     if result["load"] in ("retr", "drain") and result["bodies_verified"] != result["operations"]:
-        raise Wrong(f"only {result['bodies_verified']} of {result['operations']} messages stated a checksum: {result}")
-    if result.get("tls_label") == "resumed":
+        raise Wrong(f"{server.name}: only {result['bodies_verified']} of {result['operations']} messages stated a checksum: {result}")
+    if tls == "resumed":
         if result["handshakes_full"] > result["connections"]:
-            raise Wrong(f"{result['handshakes_full']} full handshakes in a run that resumes TLS sessions: {result}")
+            raise Wrong(f"{server.name}: {result['handshakes_full']} full handshakes in a run that resumes TLS sessions: {result}")
     elif result.get("handshakes_resumed", 0) != 0:
-        raise Wrong(f"TLS sessions were resumed in a run that does not: {result}")
+        raise Wrong(f"{server.name}: TLS sessions were resumed in a run that does not: {result}")
 
 
-COLUMNS = [("load", 32), ("TLS", 9), ("conn", 5), ("ops/s", 9), ("MB/s", 7), ("p50 µs", 9), ("p99 µs", 9), ("p99.9 µs", 9),
-           ("server µs/op", 13), ("µs/MB", 8), ("client µs/op", 13)]
+def median(results):
+    """Of each number by itself."""
+    merged = {}
+    for key, value in results[0].items():
+        if isinstance(value, dict):
+            merged[key] = median([result[key] for result in results])
+        elif isinstance(value, (int, float)):
+            merged[key] = statistics.median(result[key] for result in results)
+        else:
+            merged[key] = value
+    return merged
+
+
+COLUMNS = [("load", 17), ("TLS", 9), ("conn", 4), ("server", 9), ("ops/s", 9), ("MB/s", 7), ("p50 µs", 8), ("p99 µs", 9), ("p99.9 µs", 9),
+           ("µs/op", 8), ("µs/MB", 7), ("× limit", 8), ("client µs", 9)]
 
 
 def line(cells):
-    return "".join(f"{cell:<{width}}" if n < 2 else f"{cell:>{width}}" for n, (cell, (_, width)) in enumerate(zip(cells, COLUMNS)))
+    return " ".join(f"{cell:<{width}}" if n in (0, 1, 3) else f"{cell:>{width}}" for n, (cell, (_, width)) in enumerate(zip(cells, COLUMNS)))
 
 
 def number(value):
     return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def row(result):
-    what = result["load"]
-    if what in ("session", "poll"):
-        what += ", " + {"pass": "USER/PASS", "scram": "SCRAM"}[result["login"]]
-    if "variant" in result:
-        what = f"{what} {result['variant']}"
-    latency = result["latency_us"]
-    speed = result["message_octets_per_s"]
-    return line([what, result["tls_label"], str(result["connections"]), number(result["operations_per_s"]), number(speed / 1e6) if speed else "",
-                 number(latency["p50"]), number(latency["p99"]), number(latency["p99.9"]), number(result["server_cpu_us_per_operation"]),
-                 number(result.get("server_cpu_us_per_megabyte")), number(result["own_cpu_us_per_operation"])])
+def print_row(row):
+    limit = row["servers"].get("limit", {}).get("server_cpu_us_per_operation")
+    for name, found in row["servers"].items():
+        latency, speed, cost = found["latency_us"], found["message_octets_per_s"], found["server_cpu_us_per_operation"]
+        extra = f"  {found['messages_per_sync']:.1f} messages a sync" if "messages_per_sync" in found else ""
+        print(line([row["load"], row["tls"], str(row["connections"]), name, number(found["operations_per_s"]), number(speed / 1e6) if speed else "",
+                    number(latency["p50"]), number(latency["p99"]), number(latency["p99.9"]), number(cost),
+                    number(found.get("server_cpu_us_per_megabyte")), f"{cost / limit:.2f}" if limit else "",
+                    number(found["own_cpu_us_per_operation"])]) + extra, flush=True)
 
 
 def machine():
@@ -157,42 +186,66 @@ def machine():
             "load_average_before": os.getloadavg()[0]}
 
 
+def make_servers(options):
+    made = {"limit": lambda: Limit(options.limit), "pier": lambda: Pier(options.pier)}
+    return [made[name]() for name in options.servers]
+
+
 def measure(options, names):
-    passwords = [(f"user{n:02}@{DOMAIN}", f"load-{n:02}-Xo4uyei8") for n in range(1, CONNECTIONS + 1)]
-    server = Pier(options.pier)
+    passwords = [(f"user{n:02}@{DOMAIN}", f"load-{n:02}-Xo4uyei8") for n in range(1, USERS + 1)]
+    servers = make_servers(options)
     try:
         with tempfile.NamedTemporaryFile("w", suffix=".users") as users:
             users.write("".join(f"{name} {password}\n" for name, password in passwords))
             users.flush()
-            server.add_users(passwords)
-            server.start()
-            about = {"machine": machine(), server.name: server.about()}
+            about = {"machine": machine()}
+            for server in servers:
+                server.add_users(passwords)
+                server.start()
+                about[server.name] = server.about()
             print(json.dumps(about, ensure_ascii=False))
             print(line([name for name, _ in COLUMNS]), flush=True)
-            bench = Bench(server, options.load.resolve(), options.seconds, users.name)
+            bench = Bench(servers, users.name, options)
             for name in names:
                 getattr(bench, name)()
     except BaseException:
-        server.abandon()
+        for server in servers:
+            server.abandon()
         raise
-    server.stop()
-    return {**about, "results": bench.results}
+    for server in servers:
+        server.stop()
+    return {**about, "rows": bench.rows}
 
 
-def main():
+def options_of():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pier", required=True, type=Path)
     parser.add_argument("--load", required=True, type=Path, help="pier_load")
-    parser.add_argument("--seconds", type=float, default=3, help="of each load (3)")
+    parser.add_argument("--pier", type=Path, help="the program; without it, Pier is left out")
+    parser.add_argument("--limit", type=Path, help="pier_limit; without it, the limit is left out")
+    parser.add_argument("--servers", help="some of limit,pier (all whose program is given)")
+    parser.add_argument("--seconds", type=float, default=1, help="of each run (1)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each server for each row; what counts is their median (3)")
+    parser.add_argument("--connections", help="for poll, session and retr, as in 1,32,256")
     parser.add_argument("--only", help=f"some of {','.join(LOADS)}")
     parser.add_argument("--out", type=Path, default=TOP / "build/bench-results.json")
     options = parser.parse_args()
-    names = options.only.split(",") if options.only else LOADS
-    for name in names:
+    known = [name for name in ("limit", "pier") if getattr(options, name)]
+    options.servers = options.servers.split(",") if options.servers else known
+    for name in options.servers:
+        if name not in known:
+            parser.error(f"no program for the server {name}; give it with --{name}")
+    options.connections = [int(word) for word in options.connections.split(",")] if options.connections else None
+    options.only = options.only.split(",") if options.only else LOADS
+    for name in options.only:
         if name not in LOADS:
             parser.error(f"no load {name}; there are: {' '.join(LOADS)}")
+    return options
+
+
+def main():
+    options = options_of()
     began = time.monotonic()
-    report = measure(options, names)
+    report = measure(options, options.only)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     print(f"{time.monotonic() - began:.0f} s; all octet counts and checksums were right; numbers for programs: {options.out}")

@@ -5,16 +5,63 @@
     add_users([(name, password)])       before start(); each name is an address, and its maildrop is empty
     pid                                 of the process whose tree does the work
     pop3_port, pop3s_port, lmtp_port    POP3 with STLS, POP3 over TLS, LMTP
+    syncs()                             (syncs, records made durable by them) since the start, or None
     about()                             {what a reader of the results should know of it: what}
 """
+import json
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "tests/clients"))
-from pier_server import PierServer  # noqa: E402
+from pier_server import Failed, PierServer, free_ports, make_certificates  # noqa: E402
 
 DOMAIN = "bench.example"
+
+
+class Limit:
+    """pier_limit: the least that a server can do. It knows everybody, and forgets the mail when it stops."""
+    name = "limit"
+
+    def __init__(self, program):
+        self.program = Path(program).resolve()
+        self.folder = Path(tempfile.mkdtemp(prefix="pier-limit-"))
+        make_certificates(self.folder / "tls")
+        self.pop3_port, self.pop3s_port, self.lmtp_port = free_ports(3)
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [self.program, "--pop3", str(self.pop3_port), "--pop3s", str(self.pop3s_port), "--lmtp", str(self.lmtp_port), "--file",
+             self.folder / "mail", "--certificate", self.folder / "tls/server.pem", "--key", self.folder / "tls/server.key"],
+            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        if self.process.stdout.readline() != b"ready\n":
+            raise Failed("pier_limit did not start (its words are above)")
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    abandon = stop
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def add_users(self, users):
+        pass
+
+    def syncs(self):
+        return None
+
+    def about(self):
+        return {"folder_on": filesystem_of(self.folder)}
 
 
 class Pier:
@@ -44,6 +91,11 @@ class Pier:
         self.server.cli("domain", "add", DOMAIN)
         for name, password in users:
             self.server.add_account(name, password)
+
+    def syncs(self):
+        """(syncs, records made durable by them) since the start."""
+        stats = json.loads(self.server.cli("--json", "store", "stats"))
+        return stats["groups"], stats["group_records"]
 
     def about(self):
         version = self.server.cli("--version").decode().strip()
