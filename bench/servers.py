@@ -6,13 +6,19 @@
     pid                                 of the process whose tree does the work
     pop3_port, pop3s_port, lmtp_port    POP3 with STLS, POP3 over TLS, LMTP
     syncs()                             (syncs, records made durable by them) since the start, or None
+    shares_tickets                      whether every connection that offers a TLS session must be resumed
     about()                             {what a reader of the results should know of it: what}
 """
+import grp
 import json
+import os
+import pwd
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
@@ -20,11 +26,14 @@ sys.path.insert(0, str(TOP / "tests/clients"))
 from pier_server import Failed, PierServer, free_ports, make_certificates  # noqa: E402
 
 DOMAIN = "bench.example"
+DOVECOT = "/usr/sbin/dovecot"
+START_SECONDS = 30
 
 
 class Limit:
     """pier_limit: the least that a server can do. It knows everybody, and forgets the mail when it stops."""
     name = "limit"
+    shares_tickets = True
 
     def __init__(self, program):
         self.program = Path(program).resolve()
@@ -67,6 +76,7 @@ class Limit:
 class Pier:
     """`pier serve` with nothing set but its folder, ports and certificate."""
     name = "pier"
+    shares_tickets = True
 
     def __init__(self, program):
         self.server = PierServer(program)
@@ -100,6 +110,85 @@ class Pier:
     def about(self):
         version = self.server.cli("--version").decode().strip()
         return {"version": version, "folder_on": filesystem_of(self.server.folder)}
+
+
+class Dovecot:
+    """Debian's Dovecot with a folder and configuration of its own, tuned for speed (dovecot.conf, README.md). Called after its
+    mailbox format. All its processes are children of one."""
+    shares_tickets = False      # each of its login processes has keys of its own
+
+    def __init__(self, storage):
+        """storage: maildir, sdbox or mdbox."""
+        self.storage = storage
+        self.name = storage
+        self.folder = Path(tempfile.mkdtemp(prefix="pier-dovecot-"))
+        self.folder.chmod(0o755)
+        make_certificates(self.folder / "tls")
+        self.pop3_port, self.pop3s_port, self.lmtp_port = free_ports(3)
+        self.process = None
+        # Dovecot serves no mail as root.
+        root = os.getuid() == 0
+        owner = pwd.getpwnam("dovecot") if root else pwd.getpwuid(os.getuid())
+        mail = self.folder / "mail"
+        mail.mkdir()
+        os.chown(mail, owner.pw_uid, owner.pw_gid)
+        values = {"FOLDER": self.folder, "POP3": self.pop3_port, "POP3S": self.pop3s_port, "LMTP": self.lmtp_port, "CORES": os.cpu_count(),
+                  "UID": owner.pw_uid, "GID": owner.pw_gid, "STORAGE": storage, "INTERNAL_USER": owner.pw_name,
+                  "LOGIN_USER": "dovenull" if root else owner.pw_name, "GROUP": grp.getgrgid(owner.pw_gid).gr_name}
+        text = (Path(__file__).parent / "dovecot.conf").read_text()
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", str(value))
+        self.config = self.folder / "dovecot.conf"
+        self.config.write_text(text)
+
+    def start(self):
+        self.process = subprocess.Popen([DOVECOT, "-F", "-c", self.config], stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(self.pop3_port) or not answers(self.lmtp_port):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise Failed(f"dovecot did not start:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def log_tail(self):
+        log = self.folder / "dovecot.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else "(no log)"
+
+    def halt(self):
+        self.process.terminate()
+        self.process.wait()
+
+    def stop(self):
+        if self.process:
+            self.halt()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def abandon(self):
+        if self.process:
+            self.halt()
+        print(f"Dovecot's folder stays for a look: {self.folder}; the end of its log:\n{self.log_tail()}", flush=True)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def add_users(self, users):
+        with open(self.folder / "users", "a") as file:
+            file.write("".join(f"{name}:{{PLAIN}}{password}\n" for name, password in users))
+
+    def syncs(self):
+        return None
+
+    def about(self):
+        version = subprocess.run([DOVECOT, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+        return {"version": version, "storage": self.storage, "folder_on": filesystem_of(self.folder)}
+
+
+def answers(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            return connection.recv(1) != b""
+    except OSError:
+        return False
 
 
 def filesystem_of(path):
