@@ -34,6 +34,9 @@ class LyingServer:
         self.piece_octets = piece_octets    # what is sent at once, so that nothing depends on where reads end
         self.lie = lie or (lambda place, octets: octets)
         self.delivered = []
+        self.peers = set()
+        self.now, self.most = 0, 0          # connections
+        self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -41,18 +44,24 @@ class LyingServer:
     def accept(self):
         while True:
             try:
-                connection, _ = self.listener.accept()
+                connection, peer = self.listener.accept()
+                self.peers.add(peer[0])
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
         try:
             with connection, connection.makefile("rb") as lines:
                 self.talk(connection, lines)
         except OSError:
             pass    # pier_load stops in the middle of things; that is what is tested
+        with self.lock:
+            self.now -= 1
 
     def talk(self, connection, lines):
         def say(place, octets):
@@ -64,7 +73,7 @@ class LyingServer:
         say("greeting", b"+OK pop3\r\n")
         for line in lines:
             verb, _, argument = line.rstrip(b"\r\n").decode().partition(" ")
-            if verb in ("USER", "PASS", "DELE"):
+            if verb in ("USER", "PASS", "DELE", "NOOP"):
                 say(verb, b"+OK\r\n")
             elif verb == "STAT":
                 say("STAT", b"+OK %d %d\r\n" % (len(messages), sum(map(len, messages))))
@@ -177,6 +186,10 @@ def lies(program, made):
         ("DELE refused", "drain", at("DELE", lambda o: b"-ERR no\r\n"), 'DELE: the server answers "-ERR no"'),
         ("QUIT refused", "drain", at("QUIT", lambda o: b"-ERR not removed\r\n"), 'QUIT: the server answers "-ERR not removed"'),
         ("QUIT and more", "session", at("QUIT", lambda o: o + b"+OK\r\n"), "says more behind its answer"),
+        ("bigbox, a line less", "bigbox", at("UIDL", lambda o: o.replace(b"5 uid-5\r\n", b"")), "4 lines, but STAT said 5 messages"),
+        ("bigbox, a listing without its end", "bigbox", at("UIDL", lambda o: o[:-3]), NO_ANSWER),
+        ("an idle connection is said to be over", "idle", at("NOOP", lambda o: b"-ERR [SYS/TEMP] idle for too long\r\n"), 'NOOP: the server answers "-ERR'),
+        ("an idle connection gets more than it asks for", "idle", at("PASS", lambda o: o + b"+OK\r\n"), "more than it was asked"),
         ("a line without CR", "session", at("STAT", lambda o: o.replace(b"\r", b"")), "a line ends without CR"),
     ]
     for what, load, lie, words in cases:
@@ -191,7 +204,8 @@ def lies(program, made):
 
 
 def honest(program, made):
-    for load, messages, count, operations in (("session", made, 4, 12), ("poll", [], 4, 12), ("retr", made, 11, 33), ("retr", made[:3], 7, 21),
+    for load, messages, count, operations in (("session", made, 4, 12), ("poll", [], 4, 12), ("bigbox", made, 4, 12), ("retr", made, 11, 33),
+                                               ("retr", made[:3], 7, 21),
                                                ("retr", [PLAIN], 3, 9)):
         for pipeline, piece_octets in ((1, 997), (4, 1 << 20), (4, 3), (1, 1)):
             if piece_octets < 10 and sum(map(len, messages)) > 10_000:
@@ -207,6 +221,23 @@ def honest(program, made):
     for pipeline in (1, 2, 5, 9):
         done = pier_load(program, "drain", LyingServer(made), "--pipeline", pipeline)
         expect(f"honest drain, {pipeline} at a time", done.returncode == 0 and json.loads(done.stdout)["operations"] == len(made), done)
+
+
+def idle(program, made):
+    """Held until standard input ends; a connection that does not last is found then, whatever the others do."""
+    for lie, status, words in ((None, 0, ""), (EveryOther("NOOP", lambda octets: b""), 1, "no answer in time|closed")):
+        server = LyingServer(made, lie)
+        command = [program, "idle", "--port", str(server.port), "--user", USER, "--password", PASSWORD, "--connections", "70", "--hold",
+                   "--from", "127.0.0.2,127.0.0.3", "--server-pid", str(os.getpid()), "--timeout-seconds", "1"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as held:
+            first = held.stdout.readline()
+            out, err = held.communicate()
+        done = subprocess.CompletedProcess(command, held.returncode, out, err)
+        expect(f"idle, status {status}", first == "holding\n" and held.returncode == status and re.search(words, err), done)
+        expect("all were there at once, from two addresses", server.most == 70 and server.peers == {"127.0.0.2", "127.0.0.3"}, done)
+        if status == 0:
+            result = json.loads(out)
+            expect("idle: memory", result["operations"] == 70 and result["server_pss_octets"] > 1e6, done)
 
 
 def cpu_time(program, made):
@@ -229,6 +260,7 @@ def main():
     made = made_messages(program)
     realistic_sizes(program)
     honest(program, made)
+    idle(program, made)
     cpu_time(program, made)
     lies(program, made)
     print(f"load_test: {len(failures)} failures")

@@ -22,6 +22,7 @@ Task<> one_session(Pop3Client& client) {
                                client.run.user(client.slot).name, client.messages()));
     }
     co_await client.uidl();
+    client.check_uidl();
     co_await client.quit();
 }
 
@@ -127,6 +128,42 @@ Task<> deliver(Run& run, std::size_t slot) {
     co_await client.quit();
 }
 
+// idle. Logs in and waits until all have, and as long as they are held; an operation is the NOOP that shows
+// that the connection has been kept.
+Task<> idle(Run& run, std::size_t slot) {
+    Pop3Client client(run, slot);
+    co_await run.enter();
+    co_await client.open();
+    co_await client.login();
+    client.rest();
+    run.leave();
+    co_await run.all_there();
+    co_await run.ready();
+    co_await run.enter();
+    const auto began = SteadyClock::now();
+    co_await client.noop();
+    run.count(began, 0);
+    co_await client.quit();
+    run.leave();
+}
+
+// bigbox. An operation is from PASS to the end of UIDL, with nothing before it that would open the maildrop.
+Task<> open_big(Run& run, std::size_t slot) {
+    Pop3Client client(run, slot);
+    co_await run.ready();
+    while (run.more(slot)) {
+        co_await client.open();
+        co_await client.begin_login();
+        const auto began = SteadyClock::now();
+        co_await client.end_login();
+        co_await client.uidl();
+        run.count(began, 0);
+        co_await client.stat();
+        client.check_uidl();
+        co_await client.quit();
+    }
+}
+
 }  // namespace
 
 Task<> connection(Run& run, std::size_t slot) {
@@ -140,6 +177,10 @@ Task<> connection(Run& run, std::size_t slot) {
             return drain(run, slot);
         case Load::deliver:
             return deliver(run, slot);
+        case Load::idle:
+            return idle(run, slot);
+        case Load::bigbox:
+            return open_big(run, slot);
     }
     throw Stop("no such load");
 }

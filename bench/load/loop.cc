@@ -45,20 +45,32 @@ void Loop::check_waits() {
         watched->check_wait(longest_ago);
 }
 
+// Counts the task when it has ended, whatever the way.
+Task<> Loop::noticed(Task<> task) {
+    struct Notice {
+        std::size_t& ended;
+        ~Notice() { ++ended; }
+    } notice{ended_};
+    co_await task;
+}
+
 void Loop::run(std::vector<Task<>>& tasks) {
+    std::vector<Task<>> running;
     for (auto& task : tasks)
+        running.push_back(noticed(std::move(task)));
+    for (auto& task : running)
         task.start();
     std::array<epoll_event, 256> events;
-    std::vector<Task<>*> running;
-    for (auto& task : tasks)
-        running.push_back(&task);
+    std::size_t seen = 0;
     while (true) {
         run_ready();
-        std::erase_if(running, [](Task<>* task) {
-            if (task->done()) task->result();
-            return task->done();
-        });
-        if (running.empty()) return;
+        if (seen != ended_) {
+            seen = ended_;
+            for (auto& task : running) {
+                if (task.done()) task.result();
+            }
+        }
+        if (seen == running.size()) return;
         const int wait_ms = ready_.empty() ? 1000 : 0;
         const int count = ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), wait_ms);
         if (count < 0 && errno != EINTR)

@@ -4,7 +4,7 @@
 
 #include <chrono>
 #include <coroutine>
-#include <list>
+#include <set>
 #include <vector>
 
 #include "load/task.h"
@@ -29,8 +29,8 @@ class Loop {
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
 
-    void add(Watched& watched) { watched_.push_back(&watched); }
-    void remove(Watched& watched) { watched_.remove(&watched); }
+    void add(Watched& watched) { watched_.insert(&watched); }
+    void remove(Watched& watched) { watched_.erase(&watched); }
     void watch(int descriptor, Watched& watched);  // until it is closed
 
     void post(std::coroutine_handle<> ready) { ready_.push_back(ready); }  // after the events that wait now
@@ -40,13 +40,15 @@ class Loop {
 
   private:
     void run_ready();
+    Task<> noticed(Task<> task);
     void check_waits();
 
     int epoll_;
     std::chrono::duration<double> timeout_;
     SteadyClock::time_point checked_at_ = SteadyClock::now();
-    std::list<Watched*> watched_;
+    std::set<Watched*> watched_;
     std::vector<std::coroutine_handle<>> ready_;
+    std::size_t ended_ = 0;  // tasks
 };
 
 }  // namespace load

@@ -12,11 +12,9 @@
 namespace load {
 namespace {
 
-const std::map<std::string, Load> loads{{"session", Load::session},
-                                        {"poll", Load::poll},
-                                        {"retr", Load::retr},
-                                        {"drain", Load::drain},
-                                        {"deliver", Load::deliver}};
+const std::map<std::string, Load> loads{
+    {"session", Load::session}, {"poll", Load::poll}, {"retr", Load::retr},    {"drain", Load::drain},
+    {"deliver", Load::deliver}, {"idle", Load::idle}, {"bigbox", Load::bigbox}};
 const std::map<std::string, TlsMode> tls_modes{
     {"none", TlsMode::none}, {"starttls", TlsMode::starttls}, {"implicit", TlsMode::implicit}};
 const std::map<std::string, Login> logins{{"pass", Login::pass}, {"scram", Login::scram}};
@@ -88,7 +86,8 @@ Options options_of(int argc, char** argv) {
     app.add_option(
            "LOAD", options.load,
            "session: connect, log in, STAT, UIDL, QUIT; poll: the same, and the maildrop must be empty; "
-           "retr: every message again and again; drain: RETR and DELE of all, QUIT; deliver: LMTP")
+           "retr: every message again and again; drain: RETR and DELE of all, QUIT; deliver: LMTP; "
+           "idle: log in and wait, then NOOP; bigbox: from PASS to the end of UIDL, which comes first")
         ->required()
         ->transform(CLI::Transformer(loads));
     app.add_option("--host", options.host, "name or address");
@@ -111,6 +110,12 @@ Options options_of(int argc, char** argv) {
                    "deliver: a number, or realistic (median 10 KB, mean 75 KB)");
     app.add_option("--seed", options.seed, "deliver: of the messages");
     app.add_option("--server-pid", options.server_pid, "measure this process and its children");
+    app.add_option(
+           "--from", options.from,
+           "addresses that connections come from, in turn, as in 127.0.0.2,127.0.0.3: each has its own ports")
+        ->delimiter(',');
+    app.add_flag("--hold", options.hold,
+                 "idle: say on standard output when all are there, and keep them until standard input ends");
     app.add_option("--timeout-seconds", options.timeout_s, "the longest wait for a reply");
     try {
         app.parse(argc, argv);

@@ -10,7 +10,7 @@
 
 namespace load {
 
-enum class Load { session, poll, retr, drain, deliver };
+enum class Load { session, poll, retr, drain, deliver, idle, bigbox };
 enum class TlsMode { none, starttls, implicit };
 enum class Login { pass, scram };
 
@@ -34,6 +34,8 @@ struct Options {
     std::uint64_t message_octets = 10'000;  // deliver; 0: realistic sizes
     std::uint64_t seed = 1;                 // of the messages that deliver makes
     std::optional<pid_t> server_pid;        // whose CPU time is measured, with all its children's
+    std::vector<std::string> from;          // addresses that connections come from, in turn
+    bool hold = false;                      // idle: keep the connections until standard input ends
     double timeout_s = 30;                  // the longest wait for one reply
 };
 

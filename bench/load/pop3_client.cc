@@ -42,15 +42,8 @@ Task<> Pop3Client::open() {
 }
 
 Task<> Pop3Client::login() {
-    if (run.options.login == Login::scram) {
-        co_await login_by_scram();
-        co_return;
-    }
-    co_await ask("USER " + run.user(slot).name);
-    std::string command = "PASS " + run.user(slot).password + "\r\n";
-    stream_.set_doing("PASS");
-    co_await stream_.write(command);
-    co_await positive();
+    co_await begin_login();
+    co_await end_login();
 }
 
 Task<std::string> Pop3Client::continuation(std::string command) {
@@ -61,14 +54,30 @@ Task<std::string> Pop3Client::continuation(std::string command) {
     co_return std::string(line.substr(2));
 }
 
-// RFC 5034 §4, with the initial response.
-Task<> Pop3Client::login_by_scram() {
+Task<> Pop3Client::begin_login() {
+    if (run.options.login == Login::pass) {
+        co_await ask("USER " + run.user(slot).name);
+        last_of_login_ = "PASS " + run.user(slot).password + "\r\n";
+        co_return;
+    }
+    // RFC 5034 §4, with the initial response.
     stream_.set_doing("AUTH SCRAM-SHA-256");
-    ScramClient scram(run.scram_keys, run.user(slot).name, run.user(slot).password);
-    const std::string server_first = co_await continuation("AUTH SCRAM-SHA-256 " + scram.first_message());
-    const std::string server_final = co_await continuation(scram.final_message(server_first));
-    scram.check_server_final(server_final);
-    co_await stream_.write("\r\n");
+    scram_.emplace(run.scram_keys, run.user(slot).name, run.user(slot).password);
+    const std::string server_first = co_await continuation("AUTH SCRAM-SHA-256 " + scram_->first_message());
+    last_of_login_ = scram_->final_message(server_first);
+}
+
+Task<> Pop3Client::end_login() {
+    if (scram_) {
+        const std::string server_final = co_await continuation(last_of_login_);
+        scram_->check_server_final(server_final);
+        scram_.reset();
+        co_await stream_.write("\r\n");
+    } else {
+        stream_.set_doing("PASS");
+        co_await stream_.write(last_of_login_);
+    }
+    last_of_login_.clear();
     co_await positive();
 }
 
@@ -94,25 +103,39 @@ Task<> Pop3Client::stat() {
 
 Task<> Pop3Client::uidl() {
     co_await ask("UIDL");
-    std::uint64_t expected = 0, checksum = 0;
+    uidl_lines_ = uidl_checksum_ = 0;
     while (true) {
-        const std::string_view line = co_await stream_.line();
-        if (line == ".") break;
-        std::string_view rest = line;
+        const std::optional<std::string_view> line = stream_.read_line();
+        if (!line) {
+            const bool more = co_await stream_.fill();
+            if (!more) stream_.stop("the server closed the connection within the listing");
+            continue;
+        }
+        if (*line == ".") break;
+        std::string_view rest = *line;
         const std::uint64_t number = number_in(rest, "message number");
-        if (number != ++expected) stream_.stop(fmt::format("line {} is of message {}", expected, number));
-        if (rest.empty() || rest.size() > 70) stream_.stop(fmt::format("no unique-id in \"{}\"", line));
-        checksum = XXH3_64bits_withSeed(line.data(), line.size(), checksum);
+        if (number != ++uidl_lines_)
+            stream_.stop(fmt::format("line {} is of message {}", uidl_lines_, number));
+        if (rest.empty() || rest.size() > 70) stream_.stop(fmt::format("no unique-id in \"{}\"", *line));
+        uidl_checksum_ = XXH3_64bits_withSeed(line->data(), line->size(), uidl_checksum_);
     }
-    if (expected != messages_)
-        stream_.stop(fmt::format("{} lines, but STAT said {} messages", expected, messages_));
-    if (maildrop_.listed && checksum != maildrop_.uidl_checksum) {
+}
+
+void Pop3Client::check_uidl() {
+    stream_.set_doing("UIDL");
+    if (uidl_lines_ != messages_)
+        stream_.stop(fmt::format("{} lines, but STAT said {} messages", uidl_lines_, messages_));
+    if (maildrop_.listed && uidl_checksum_ != maildrop_.uidl_checksum) {
         stream_.stop("other unique-ids than an earlier session saw");
     }
     maildrop_.listed = true;
     maildrop_.messages = messages_;
     maildrop_.octets = octets_;
-    maildrop_.uidl_checksum = checksum;
+    maildrop_.uidl_checksum = uidl_checksum_;
+}
+
+Task<> Pop3Client::noop() {
+    co_await ask("NOOP");
 }
 
 Task<> Pop3Client::list() {

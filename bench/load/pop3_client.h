@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,15 @@ class Pop3Client {
 
     Task<> open();   // connects, reads the greeting, begins TLS
     Task<> login();  // as the user of this connection
+    // login() in two steps: what can be said before the server must decide, and the rest.
+    Task<> begin_login();
+    Task<> end_login();
     Task<> stat();
-    Task<> uidl();  // as many lines as STAT said, and the same as ever
+    Task<> uidl();
+    void check_uidl();  // after both: as many lines as STAT said, and the same as ever
+    Task<> noop();
+    // Lets memory go until the next command.
+    void rest() { stream_.rest(); }
     Task<> list();  // sizes, whose sum STAT said
     Task<> quit();  // waits until the server closes
 
@@ -41,13 +49,15 @@ class Pop3Client {
     Task<std::string> ask(std::string command);  // the text behind +OK
     Task<std::string> positive();
     Task<std::string> continuation(std::string command);
-    Task<> login_by_scram();
     std::uint64_t number_in(std::string_view& text, std::string_view of);
 
     Stream stream_;
     MessageReader reader_;
     Maildrop& maildrop_;
+    std::string last_of_login_;  // PASS, or the last message of SCRAM
+    std::optional<ScramClient> scram_;
     std::uint64_t messages_ = 0, octets_ = 0;
+    std::uint64_t uidl_lines_ = 0, uidl_checksum_ = 0;
     std::vector<std::uint64_t> sizes_;
 };
 

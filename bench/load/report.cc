@@ -64,6 +64,14 @@ std::string json_report(Run& run) {
         report["server_cpu_us_per_operation"] = rounded(ratio(server_us, operations));
         if (counted.octets > 0) report["server_cpu_us_per_megabyte"] = rounded(ratio(server_us, megabytes));
     }
+    if (counted.server_pss_octets > 0) {
+        const auto grown = static_cast<double>(counted.server_pss_octets) -
+                           static_cast<double>(counted.server_pss_before_octets);
+        report["server_pss_before_octets"] = counted.server_pss_before_octets;
+        report["server_pss_octets"] = counted.server_pss_octets;
+        report["server_pss_octets_per_connection"] =
+            rounded(grown / static_cast<double>(options.connections));
+    }
     if (run.tls) {
         report["tls_version"] = run.tls->version;
         report["tls_cipher"] = run.tls->cipher;

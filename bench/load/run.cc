@@ -1,18 +1,28 @@
 #include "load/run.h"
 
-#include "load/cpu_time.h"
+#include <cerrno>
+#include <cstdio>
+
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "load/loads.h"
+#include "load/process_tree.h"
 
 namespace load {
 
 Run::Run(const Options& chosen)
     : options(chosen),
-      endpoint(resolve(chosen.host, chosen.port)),
-      tls(chosen.tls == TlsMode::none ? nullptr : std::make_unique<Tls>(chosen.connections, chosen.resume)),
+      endpoint(resolve(chosen.host, chosen.port, chosen.from)),
+      tls(chosen.tls == TlsMode::none
+              ? nullptr
+              : std::make_unique<Tls>(chosen.connections, chosen.resume, chosen.load == Load::idle)),
       loop(chosen.timeout_s),
       begun_(chosen.connections) {}
 
 void Run::go() {
+    if (options.load == Load::idle && options.server_pid)
+        counted.server_pss_before_octets = process_tree_pss_octets(*options.server_pid);
     std::vector<Task<>> tasks;
     for (std::size_t slot = 0; slot < options.connections; ++slot)
         tasks.push_back(connection(*this, slot));
@@ -34,6 +44,41 @@ void Run::arrive(std::coroutine_handle<> waiting) {
     // Last, because what throws above leaves this coroutine, and none that has ended may be resumed.
     for (const auto handle : arrived_)
         loop.post(handle);
+}
+
+void Run::leave() {
+    if (outside_.empty()) {
+        --inside_;
+        return;
+    }
+    loop.post(outside_.front());
+    outside_.pop_front();
+}
+
+void Run::gather(std::coroutine_handle<> waiting) {
+    gathered_.push_back(waiting);
+    if (gathered_.size() < options.connections) return;
+    if (options.server_pid) counted.server_pss_octets = process_tree_pss_octets(*options.server_pid);
+    if (!options.hold) return go_on();
+    std::printf("holding\n");
+    std::fflush(stdout);
+    ::fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
+    loop.watch(STDIN_FILENO, hold_);
+}
+
+void Run::go_on() {
+    for (const auto handle : gathered_)
+        loop.post(handle);
+    gathered_.clear();
+}
+
+void Run::Hold::on_events(std::uint32_t) {
+    char passed_over[4096];
+    ssize_t got = 0;
+    do {
+        got = ::read(STDIN_FILENO, passed_over, sizeof passed_over);
+    } while (got > 0);
+    if (got == 0 || errno != EAGAIN) run.go_on();
 }
 
 bool Run::more(std::size_t slot) {

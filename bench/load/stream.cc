@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -16,12 +17,13 @@
 namespace load {
 namespace {
 
-constexpr std::size_t buffer_octets = 128 * 1024;  // also the longest line
+constexpr std::size_t buffer_octets_first = 2048;  // of a connection that has little to say
+constexpr std::size_t buffer_octets = 128 * 1024;  // of others; also the longest line
 constexpr std::size_t room_octets_min = 32 * 1024;
 
 }  // namespace
 
-Endpoint resolve(const std::string& host, std::uint16_t port) {
+Endpoint resolve(const std::string& host, std::uint16_t port, const std::vector<std::string>& from) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;
@@ -31,11 +33,17 @@ Endpoint resolve(const std::string& host, std::uint16_t port) {
     std::memcpy(&endpoint.address, found->ai_addr, found->ai_addrlen);
     endpoint.address_octets = found->ai_addrlen;
     ::freeaddrinfo(found);
+    for (const std::string& text : from) {
+        sockaddr_in& source = endpoint.from.emplace_back();
+        source.sin_family = AF_INET;
+        if (::inet_pton(AF_INET, text.c_str(), &source.sin_addr) != 1)
+            throw Stop("--from " + text + ": no IPv4 address");
+    }
     return endpoint;
 }
 
 Stream::Stream(Loop& loop, const Endpoint& endpoint, Tls* tls, std::size_t slot)
-    : loop_(loop), endpoint_(endpoint), tls_(tls), slot_(slot), buffer_(buffer_octets) {
+    : loop_(loop), endpoint_(endpoint), tls_(tls), slot_(slot) {
     loop_.add(*this);
 }
 Stream::~Stream() {
@@ -71,6 +79,13 @@ Task<> Stream::connect() {
     if (descriptor_ < 0) stop(std::string("no socket: ") + std::strerror(errno));
     const int on = 1;
     ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (!endpoint_.from.empty()) {
+        // The port is chosen when the other end is known, so that each pair of addresses has all ports.
+        ::setsockopt(descriptor_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+        const sockaddr_in& from = endpoint_.from[slot_ % endpoint_.from.size()];
+        if (::bind(descriptor_, reinterpret_cast<const sockaddr*>(&from), sizeof from) != 0)
+            stop(std::string("--from: ") + std::strerror(errno));
+    }
     const auto* address = reinterpret_cast<const sockaddr*>(&endpoint_.address);
     const int outcome = ::connect(descriptor_, address, endpoint_.address_octets);
     if (outcome != 0 && errno != EINPROGRESS) stop(std::strerror(errno));
@@ -142,6 +157,9 @@ void Stream::make_room() {
         end_ -= begin_;
         begin_ = 0;
     }
+    if (buffer_.size() < buffer_octets && (filled_ || end_ == buffer_.size())) {
+        buffer_.resize(buffer_.empty() ? buffer_octets_first : buffer_octets);
+    }
     if (end_ == buffer_.size()) stop("the server sends a line that never ends");
 }
 
@@ -153,11 +171,13 @@ Stream::Step Stream::try_read() {
         std::size_t got = 0;
         const Step step = tls_step(SSL_read_ex(ssl_, buffer_.data() + end_, room, &got));
         end_ += got;
+        filled_ = got == room;
         return step;
     }
     const ssize_t got = ::recv(descriptor_, buffer_.data() + end_, room, 0);
     if (got > 0) {
         end_ += static_cast<std::size_t>(got);
+        filled_ = static_cast<std::size_t>(got) == room;
         // A short read means that the socket is empty, and the next octets make a new edge (epoll(7)); but a
         // FIN that was reported together with them does not.
         if (static_cast<std::size_t>(got) < room && !hung_up_) readable_ = false;
@@ -215,17 +235,25 @@ Task<> Stream::write(std::string_view octets) {
     }
 }
 
+void Stream::rest() {
+    if (begin_ != end_) stop("the server says more than it was asked");
+    begin_ = end_ = 0;
+    filled_ = false;
+    std::vector<char>().swap(buffer_);
+}
+
+std::optional<std::string_view> Stream::read_line() {
+    const std::string_view text = input();
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return std::nullopt;
+    if (end == 0 || text[end - 1] != '\r') stop("a line ends without CR");
+    consume(end + 1);
+    return text.substr(0, end - 1);
+}
+
 Task<std::string_view> Stream::line() {
-    std::size_t searched = 0;
     while (true) {
-        const std::string_view text = input();
-        const std::size_t end = text.find('\n', searched);
-        if (end != std::string_view::npos) {
-            if (end == 0 || text[end - 1] != '\r') stop("a line ends without CR");
-            consume(end + 1);
-            co_return text.substr(0, end - 1);
-        }
-        searched = text.size();
+        if (const auto whole = read_line()) co_return *whole;
         const bool more = co_await fill();
         if (!more) stop("the server closed the connection");
     }

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "load/loop.h"
@@ -18,10 +20,11 @@ namespace load {
 struct Endpoint {
     sockaddr_storage address{};
     socklen_t address_octets = 0;
+    std::vector<sockaddr_in> from;  // connection i comes from from[i % size]; empty: the kernel chooses
 };
 
 // The first address of the name that is a TCP one; throws Stop.
-Endpoint resolve(const std::string& host, std::uint16_t port);
+Endpoint resolve(const std::string& host, std::uint16_t port, const std::vector<std::string>& from);
 
 class Stream : public Watched {
   public:
@@ -42,6 +45,12 @@ class Stream : public Watched {
 
     // A line without its CR LF; good until the next call of line() or fill().
     Task<std::string_view> line();
+
+    // The same, if the whole line has been read already.
+    std::optional<std::string_view> read_line();
+
+    // Gives the buffer back; nothing may be in it.
+    void rest();
 
     void close();
 
@@ -87,6 +96,7 @@ class Stream : public Watched {
 
     std::vector<char> buffer_;
     std::size_t begin_ = 0, end_ = 0;
+    bool filled_ = false;  // the last read took all the room that there was
 };
 
 }  // namespace load

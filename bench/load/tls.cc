@@ -14,15 +14,19 @@ std::string openssl_error_text() {
     return reason ? reason : "OpenSSL error " + std::to_string(code);
 }
 
-Tls::Tls(std::size_t connections, bool resume)
+Tls::Tls(std::size_t connections, bool resume, bool small)
     : context_(SSL_CTX_new(TLS_client_method())), slots_(connections), resume_(resume) {
     if (!context_) throw Stop("no TLS: " + openssl_error_text());
     SSL_CTX* context = context_.get();
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    // One read(2) for many records; without it OpenSSL makes two for each.
-    SSL_CTX_set_read_ahead(context, 1);
-    SSL_CTX_set_default_read_buffer_len(context, 64 * 1024);
+    if (small) {
+        SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    } else {
+        // One read(2) for many records; without it OpenSSL makes two for each.
+        SSL_CTX_set_read_ahead(context, 1);
+        SSL_CTX_set_default_read_buffer_len(context, 64 * 1024);
+    }
     // Even with SSL_VERIFY_NONE OpenSSL builds and checks the chain, and then passes over what it found.
     SSL_CTX_set_cert_verify_callback(
         context, [](X509_STORE_CTX*, void*) { return 1; }, nullptr);

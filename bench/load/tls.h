@@ -13,8 +13,9 @@ namespace load {
 
 class Tls {
   public:
-    // With `resume`, the connection that made a session offers it at its next handshake.
-    Tls(std::size_t connections, bool resume);
+    // With `resume`, the connection that made a session offers it at its next handshake. With `small`,
+    // connections take little memory while they rest, and more time when they do not.
+    Tls(std::size_t connections, bool resume, bool small);
 
     // A client's end for connection number `slot`, on an open socket. Owned by the caller.
     SSL* open(std::size_t slot, int descriptor);

@@ -1,4 +1,4 @@
-#include "load/cpu_time.h"
+#include "load/process_tree.h"
 
 #include <filesystem>
 #include <fstream>
@@ -51,9 +51,8 @@ std::uint64_t clock_us(pid_t pid) {
            static_cast<std::uint64_t>(time.tv_nsec) / 1000;
 }
 
-}  // namespace
-
-std::uint64_t process_tree_cpu_us(pid_t root) {
+// `root` and all that descend from it.
+std::map<pid_t, Process> tree(pid_t root) {
     std::map<pid_t, Process> processes;
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
         const std::string name = entry.path().filename();
@@ -62,18 +61,45 @@ std::uint64_t process_tree_cpu_us(pid_t root) {
     }
     if (!processes.contains(root))
         throw Stop("no process " + std::to_string(root) + ": has the server ended?");
-    std::uint64_t ticks = 0, us = 0;
+    std::map<pid_t, Process> members;
     for (const auto& [pid, found] : processes) {
         pid_t ancestor = pid;
         while (ancestor != root && ancestor != 0) {
             const auto parent = processes.find(ancestor);
             ancestor = parent == processes.end() ? 0 : parent->second.parent;
         }
-        if (ancestor != root) continue;
+        if (ancestor == root) members[pid] = found;
+    }
+    return members;
+}
+
+// 0 if the process has just ended.
+std::uint64_t pss_octets(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/smaps_rollup");
+    for (std::string word; file >> word;) {
+        std::uint64_t kilobytes = 0;
+        if (word == "Pss:" && file >> kilobytes) return kilobytes * 1024;
+    }
+    return 0;
+}
+
+}  // namespace
+
+std::uint64_t process_tree_cpu_us(pid_t root) {
+    std::uint64_t ticks = 0, us = 0;
+    for (const auto& [pid, found] : tree(root)) {
         ticks += found.children_ticks;
         us += clock_us(pid);
     }
     return us + ticks * 1'000'000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+}
+
+std::uint64_t process_tree_pss_octets(pid_t root) {
+    std::uint64_t octets = 0;
+    for (const auto& [pid, found] : tree(root))
+        octets += pss_octets(pid);
+    if (octets == 0) throw Stop("cannot read the server's smaps_rollup: run as its user, or as root");
+    return octets;
 }
 
 std::uint64_t own_cpu_us() {
