@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <cerrno>
 
-#include <boost/asio/redirect_error.hpp>
-#include <fmt/format.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
+#include <sys/epoll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace pier::net {
 namespace {
@@ -22,25 +20,65 @@ bool would_block(int error_number) {
 
 }  // namespace
 
+// What a read or a write awaits. It ends with an error when the connection is woken for another reason.
+struct Connection::Wait {
+    Connection& connection;
+    Direction direction;
+
+    bool await_ready() const { return connection.interrupted(direction) || connection.ready(direction); }
+    void await_suspend(std::coroutine_handle<> waiting) const {
+        connection.waits_for_ = direction;
+        connection.waiting_ = waiting;
+    }
+    Result<void> await_resume() const {
+        if (connection.interrupted(direction)) return connection.woken_error();
+        return {};
+    }
+};
+
 Connection::Connection(EventLoop& loop, int fd, Endpoint peer, Endpoint local)
-    : loop_(loop), socket_(loop.io(), fd), peer_(std::move(peer)), local_(std::move(local)) {
+    : loop_(loop), fd_(fd), peer_(std::move(peer)), local_(std::move(local)) {
     loop_.add(*this);
+    // Failing here (no memory in the kernel) leaves a connection whose reads end at once.
+    if (!loop_.watch(fd_, EPOLLIN | EPOLLRDHUP | EPOLLET, *this)) woken_ = Woken::deadline;
 }
 
 Connection::~Connection() {
+    if (tls_ && fd_ >= 0) tls_->flush();
+    close_socket();
     loop_.remove(*this);
-    if (ssl_ != nullptr) SSL_free(ssl_);
+}
+
+// Closing takes it out of the epoll set as well.
+void Connection::close_socket() {
+    if (fd_ < 0) return;
+    loop_.forget(*this);
+    ::close(fd_);
+    fd_ = -1;
 }
 
 void Connection::set_deadline(std::chrono::seconds from_now) {
-    deadline_ = std::chrono::steady_clock::now() + from_now;
+    deadline_ = loop_.now() + from_now;
+}
+
+void Connection::on_events(std::uint32_t events) {
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) ended_ = true;
+    if ((events & EPOLLIN) != 0 || ended_) readable_ = true;
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
+    if (waiting_ && ready(waits_for_)) std::exchange(waiting_, {}).resume();
+}
+
+bool Connection::interrupted(Direction direction) const {
+    return woken_ == Woken::deadline || (woken_ == Woken::shutdown && direction == Direction::in);
 }
 
 void Connection::wake(Woken why) {
     // A passed deadline is stronger than a shutdown: it ends writes too.
     if (woken_ == Woken::deadline) return;
     woken_ = why;
-    socket_.cancel();
+    if (!waiting_ || !interrupted(waits_for_)) return;
+    // From here on no event resumes it: it goes on once.
+    loop_.post([waiting = std::exchange(waiting_, {})] { waiting.resume(); });
 }
 
 Error Connection::woken_error() const {
@@ -48,88 +86,106 @@ Error Connection::woken_error() const {
     return {ErrorKind::stopped, "the server is stopping"};
 }
 
-Task<Result<void>> Connection::wait(Direction direction) {
-    using Descriptor = boost::asio::posix::descriptor_base;
+Connection::Wait Connection::wait(Direction direction) {
+    if (idle_timeout_.count() != 0) set_deadline(idle_timeout_);
+    return {*this, direction};
+}
+
+Connection::Wait Connection::wait_for_room() {
+    writable_ = false;
+    if (!watches_room_) {
+        watches_room_ = true;
+        loop_.rewatch(fd_, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this);
+    }
+    return wait(Direction::out);
+}
+
+// After a step that is not done: waits for what it wants, or says why it cannot go on.
+Task<Result<void>> Connection::wait_for_tls(TlsStream::Step step, const char* doing) {
+    if (step == TlsStream::Step::wants_input) {
+        readable_ = ended_;
+        co_return co_await wait(Direction::in);
+    }
+    if (step == TlsStream::Step::wants_room) co_return co_await wait_for_room();
+    if (step == TlsStream::Step::end) co_return Error{ErrorKind::io, "the peer is gone"};
+    co_return tls_->error(doing);
+}
+
+Task<Result<void>> Connection::flush_tls() {
     while (true) {
-        const bool interrupted =
-            woken_ == Woken::deadline || (woken_ == Woken::shutdown && direction == Direction::in);
-        if (interrupted) co_return woken_error();
-        if (idle_timeout_.count() != 0) set_deadline(idle_timeout_);
-        boost::system::error_code error;
-        co_await socket_.async_wait(
-            direction == Direction::in ? Descriptor::wait_read : Descriptor::wait_write,
-            boost::asio::redirect_error(use_task, error));
-        if (!error) co_return Result<void>();
-        if (error != boost::asio::error::operation_aborted)
-            co_return errno_error(error.value(), "wait for the peer");
+        const auto step = tls_->flush();
+        if (step == TlsStream::Step::done) co_return Result<void>();
+        if (auto ready = co_await wait_for_tls(step, "write to the peer"); !ready) co_return ready.error();
     }
 }
 
-// After an SSL_… call that returned `result` <= 0: waits for what it wants, or says why it cannot go on.
-Task<Result<void>> Connection::wait_for_tls(int result, const char* doing) {
-    const int reason = SSL_get_error(ssl_, result);
-    if (reason == SSL_ERROR_WANT_READ) co_return co_await wait(Direction::in);
-    if (reason == SSL_ERROR_WANT_WRITE) co_return co_await wait(Direction::out);
-    if (reason == SSL_ERROR_SYSCALL && errno != 0) co_return errno_error(errno, doing);
-    co_return Error{ErrorKind::io, fmt::format("cannot {}: {}", doing, tls_error_text())};
+Task<Result<std::string_view>> Connection::read_tls() {
+    if (tls_->holds_output()) {
+        if (auto flushed = co_await flush_tls(); !flushed) co_return flushed.error();
+    }
+    if (!tls_->has_input()) {
+        if (auto ready = co_await wait(Direction::in); !ready) co_return ready.error();
+    }
+    while (true) {
+        const auto buffer = loop_.read_buffer();
+        std::size_t got = 0;
+        auto step = TlsStream::Step::done;
+        {
+            EventLoop::Block lent(loop_);
+            step = tls_->read(lent.span(), buffer, got);
+        }
+        octets_in_ += got;
+        const bool ended = step == TlsStream::Step::end;
+        if (ended || got > 0) co_return std::string_view(buffer.data(), got);
+        if (step == TlsStream::Step::done) continue;
+        if (auto ready = co_await wait_for_tls(step, "read from the peer"); !ready) co_return ready.error();
+    }
+}
+
+Task<Result<void>> Connection::write_tls(std::string_view octets) {
+    while (!octets.empty()) {
+        std::size_t taken = 0;
+        const auto step = tls_->write(octets, taken);
+        octets_out_ += taken;
+        octets.remove_prefix(taken);
+        if (step == TlsStream::Step::done) continue;
+        if (auto ready = co_await wait_for_tls(step, "write to the peer"); !ready) co_return ready.error();
+    }
+    co_return Result<void>();
 }
 
 Task<Result<std::string_view>> Connection::read() {
-    // A TLS record may have been read and decrypted already: nothing would wake us for it.
-    bool wait_first = ssl_ == nullptr || SSL_has_pending(ssl_) == 0;
+    if (tls_) co_return co_await read_tls();
     while (true) {
-        if (wait_first) {
-            if (auto ready = co_await wait(Direction::in); !ready) co_return ready.error();
-        }
-        wait_first = true;
+        if (auto ready = co_await wait(Direction::in); !ready) co_return ready.error();
         const auto buffer = loop_.read_buffer();
-        if (ssl_ == nullptr) {
-            const ssize_t n = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
-            if (n < 0 && (would_block(errno) || errno == EINTR)) continue;
-            if (n < 0) co_return errno_error(errno, "read from the peer");
-            octets_in_ += static_cast<std::uint64_t>(n);
-            co_return std::string_view(buffer.data(), static_cast<std::size_t>(n));
+        const ssize_t n = ::recv(fd_, buffer.data(), buffer.size(), 0);
+        if (n < 0 && errno == EINTR) continue;
+        // epoll(7): a read that did not fill its buffer has emptied the socket.
+        if (n < static_cast<ssize_t>(buffer.size())) readable_ = ended_;
+        if (n < 0 && would_block(errno)) {
+            readable_ = false;
+            continue;
         }
-        ERR_clear_error();
-        errno = 0;
-        const int n = SSL_read(ssl_, buffer.data(), static_cast<int>(buffer.size()));
-        if (n > 0) {
-            octets_in_ += static_cast<std::uint64_t>(n);
-            co_return std::string_view(buffer.data(), static_cast<std::size_t>(n));
-        }
-        const int reason = SSL_get_error(ssl_, n);
-        if (reason == SSL_ERROR_ZERO_RETURN) co_return std::string_view();
-        if (reason == SSL_ERROR_WANT_READ) continue;
-        if (auto ready = co_await wait_for_tls(n, "read from the peer"); !ready) co_return ready.error();
-        wait_first = false;
+        if (n < 0) co_return errno_error(errno, "read from the peer");
+        octets_in_ += static_cast<std::uint64_t>(n);
+        co_return std::string_view(buffer.data(), static_cast<std::size_t>(n));
     }
 }
 
 Task<Result<void>> Connection::write(std::string_view octets, More more) {
+    if (tls_) co_return co_await write_tls(octets);
     const int flags = MSG_NOSIGNAL | (more == More::follows ? MSG_MORE : 0);
     while (!octets.empty()) {
-        if (ssl_ == nullptr) {
-            const ssize_t n = ::send(socket_.native_handle(), octets.data(), octets.size(), flags);
-            if (n >= 0) {
-                octets_out_ += static_cast<std::uint64_t>(n);
-                octets.remove_prefix(static_cast<std::size_t>(n));
-                continue;
-            }
-            if (errno == EINTR) continue;
-            if (!would_block(errno)) co_return errno_error(errno, "write to the peer");
-            if (auto ready = co_await wait(Direction::out); !ready) co_return ready.error();
-            continue;
-        }
-        ERR_clear_error();
-        errno = 0;
-        const int n =
-            SSL_write(ssl_, octets.data(), static_cast<int>(std::min<std::size_t>(octets.size(), 1 << 30)));
-        if (n > 0) {
+        const ssize_t n = ::send(fd_, octets.data(), octets.size(), flags);
+        if (n >= 0) {
             octets_out_ += static_cast<std::uint64_t>(n);
             octets.remove_prefix(static_cast<std::size_t>(n));
             continue;
         }
-        if (auto ready = co_await wait_for_tls(n, "write to the peer"); !ready) co_return ready.error();
+        if (errno == EINTR) continue;
+        if (!would_block(errno)) co_return errno_error(errno, "write to the peer");
+        if (auto ready = co_await wait_for_room(); !ready) co_return ready.error();
     }
     co_return Result<void>();
 }
@@ -138,12 +194,12 @@ Task<Result<void>> Connection::send_file(int fd, std::uint64_t offset, std::uint
     while (octets > 0) {
         off_t from = static_cast<off_t>(offset);
         const std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(octets, 1u << 30));
-        const ssize_t n = ::sendfile(socket_.native_handle(), fd, &from, most);
+        const ssize_t n = ::sendfile(fd_, fd, &from, most);
         if (n == 0) co_return Error{ErrorKind::corrupt, "a file of the store is shorter than its index says"};
         if (n < 0) {
             if (errno == EINTR) continue;
             if (!would_block(errno)) co_return errno_error(errno, "send a file to the peer");
-            if (auto ready = co_await wait(Direction::out); !ready) co_return ready.error();
+            if (auto ready = co_await wait_for_room(); !ready) co_return ready.error();
             continue;
         }
         offset += static_cast<std::uint64_t>(n);
@@ -154,29 +210,31 @@ Task<Result<void>> Connection::send_file(int fd, std::uint64_t offset, std::uint
 }
 
 Task<Result<void>> Connection::start_tls(const Tls& tls, const char* alpn) {
-    ssl_ = tls.new_connection(socket_.native_handle(), alpn);
-    if (ssl_ == nullptr) co_return Error{ErrorKind::io, "cannot start TLS: " + tls_error_text()};
+    tls_ = TlsStream::make(tls, fd_, alpn);
+    if (!tls_) co_return Error{ErrorKind::io, "cannot start TLS: " + tls_error_text()};
     // The client speaks first (RFC 8446 §2): wait before anything is allocated for the handshake.
     if (auto ready = co_await wait(Direction::in); !ready) co_return ready.error();
     while (true) {
-        ERR_clear_error();
-        errno = 0;
-        const int result = SSL_accept(ssl_);
-        if (result == 1) co_return Result<void>();
-        if (auto ready = co_await wait_for_tls(result, "finish the TLS handshake"); !ready)
+        auto step = TlsStream::Step::done;
+        {
+            EventLoop::Block lent(loop_);
+            step = tls_->handshake(lent.span());
+        }
+        if (step == TlsStream::Step::done) co_return Result<void>();
+        if (auto ready = co_await wait_for_tls(step, "finish the TLS handshake"); !ready)
             co_return ready.error();
     }
 }
 
 Task<void> Connection::close(Unread unread) {
-    if (ssl_ != nullptr && SSL_is_init_finished(ssl_)) {
-        ERR_clear_error();
-        SSL_shutdown(ssl_);
+    if (tls_) {
+        tls_->say_goodbye();
+        co_await flush_tls();
     }
     char octet = 0;
-    const bool pending = ::recv(socket_.native_handle(), &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    const bool pending = ::recv(fd_, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
     if (woken_ != Woken::deadline && (pending || unread == Unread::likely)) {
-        ::shutdown(socket_.native_handle(), SHUT_WR);
+        ::shutdown(fd_, SHUT_WR);
         idle_timeout_ = {};
         set_deadline(linger_time);
         woken_ = Woken::no;
@@ -184,19 +242,17 @@ Task<void> Connection::close(Unread unread) {
         while (thrown_away < linger_octets_max) {
             if (auto ready = co_await wait(Direction::in); !ready) break;
             const auto buffer = loop_.read_buffer();
-            const ssize_t n = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
+            const ssize_t n = ::recv(fd_, buffer.data(), buffer.size(), 0);
+            if (n < 0 && would_block(errno)) readable_ = false;
             if (n == 0 || (n < 0 && !would_block(errno) && errno != EINTR)) break;
             if (n > 0) thrown_away += static_cast<std::uint64_t>(n);
         }
     }
-    boost::system::error_code ignored;
-    socket_.close(ignored);
+    close_socket();
 }
 
 std::string Connection::tls_text() const {
-    if (ssl_ == nullptr) return {};
-    return fmt::format("{}/{}{}", SSL_get_version(ssl_), SSL_get_cipher_name(ssl_),
-                       SSL_session_reused(ssl_) ? "+resumed" : "");
+    return tls_ ? tls_->text() : std::string();
 }
 
 }  // namespace pier::net

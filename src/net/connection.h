@@ -7,25 +7,25 @@
 #pragma once
 
 #include <chrono>
+#include <coroutine>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
-
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
-#include <openssl/types.h>
 
 #include "base/result.h"
 #include "net/endpoint.h"
 #include "net/event_loop.h"
 #include "net/task.h"
 #include "net/tls.h"
+#include "net/tls_stream.h"
 
 namespace pier::net {
 
-class Connection {
+class Connection final : private EventLoop::Watcher {
   public:
     enum class Woken { no, deadline, shutdown };
-    using SteadyTime = std::chrono::steady_clock::time_point;
+    using SteadyTime = EventLoop::SteadyTime;
 
     // Takes the non-blocking socket `fd` over. The loop outlives the connection.
     Connection(EventLoop& loop, int fd, Endpoint peer, Endpoint local);
@@ -38,14 +38,16 @@ class Connection {
 
     // All of it, or a failure. `octets` must live until then. A peer that takes nothing until the deadline
     // fails it.
-    // More::follows keeps a short piece back until the next write, so that both leave in one packet.
+    // More::follows keeps a short piece back until the next write, so that both leave in one packet. With TLS
+    // any short piece may wait for the next read, write or close: whoever writes does one of them next.
     enum class More { none, follows };
     Task<Result<void>> write(std::string_view octets, More more = More::none);
 
     // Part of a file, by sendfile(2). Only without TLS.
     Task<Result<void>> send_file(int fd, std::uint64_t offset, std::uint64_t octets);
 
-    // The server's side of the handshake. `alpn` as in Tls::new_connection.
+    // The server's side of the handshake. `alpn` ("pop3") is the only protocol name that is accepted from a
+    // client that names any (RFC 7301); it must be a literal.
     Task<Result<void>> start_tls(const Tls& tls, const char* alpn);
 
     // Ends the connection so that what was written arrives: if the peer is still sending, its octets are read
@@ -54,9 +56,9 @@ class Connection {
     enum class Unread { unlikely, likely };
     Task<void> close(Unread unread);
 
-    bool tls() const { return ssl_ != nullptr; }
+    bool tls() const { return tls_ != nullptr; }
     std::string tls_text()
-        const;  // "TLSv1.3/TLS_AES_256_GCM_SHA384", "+resumed" behind it; empty without TLS
+        const;  // "TLSv1.3/TLS_AES_128_GCM_SHA256", "+resumed" behind it; empty without TLS
     const Endpoint& peer() const { return peer_; }
     const Endpoint& local() const { return local_; }
     EventLoop& loop() { return loop_; }
@@ -80,19 +82,36 @@ class Connection {
   private:
     friend class EventLoop;
     enum class Direction { in, out };
-    Task<Result<void>> wait(Direction direction);
-    Task<Result<void>> wait_for_tls(int result, const char* doing);
+    struct Wait;
+
+    void on_events(std::uint32_t events) override;
+    void close_socket();
+    bool interrupted(Direction direction) const;
+    bool ready(Direction direction) const { return direction == Direction::in ? readable_ : writable_; }
+    // Until the socket is readable_ or writable_. Who has found that it is not has cleared that first.
+    Wait wait(Direction direction);
+    Wait wait_for_room();
+    Task<Result<void>> wait_for_tls(TlsStream::Step step, const char* doing);
+    Task<Result<void>> flush_tls();
+    Task<Result<std::string_view>> read_tls();
+    Task<Result<void>> write_tls(std::string_view octets);
     Error woken_error() const;
 
     EventLoop& loop_;
     std::size_t place_in_loop_ = 0;
-    boost::asio::posix::basic_stream_descriptor<Executor> socket_;
-    SSL* ssl_ = nullptr;
+    int fd_;
+    std::unique_ptr<TlsStream> tls_;
     Endpoint peer_, local_;
     SteadyTime deadline_ = SteadyTime::max();
     std::chrono::seconds idle_timeout_{0};
     std::uint64_t octets_in_ = 0, octets_out_ = 0;
+    std::coroutine_handle<> waiting_;
+    Direction waits_for_{};
     Woken woken_ = Woken::no;
+    // What the last events and calls have told; epoll tells each change once.
+    bool readable_ = false, writable_ = true;
+    bool ended_ = false;         // the peer sends no more, or the connection is broken: reading never waits
+    bool watches_room_ = false;  // for being writable: asked for when a write has to wait for the first time
     bool worth_finishing_ = false;
 };
 

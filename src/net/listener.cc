@@ -1,17 +1,14 @@
 #include "net/listener.h"
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
+#include <utility>
 
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,7 +20,6 @@ namespace pier::net {
 namespace {
 
 constexpr int backlog = 4096;
-constexpr std::chrono::milliseconds accept_pause{100};
 constexpr int accepts_in_a_row_max = 64;
 
 union SocketAddress {
@@ -88,6 +84,8 @@ Result<int> listen_tcp(const Endpoint& where, bool share_port) {
     const int on = 1;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (share_port) ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    // Connections inherit it: replies are gathered before they are written, nothing is to wait for more.
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     // "::" means IPv6 alone, so that "0.0.0.0" and "::" can both be listed.
     if (where.address.is_v6()) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (::bind(fd, &address.any, length) == 0 && ::listen(fd, backlog) == 0) return fd;
@@ -192,6 +190,8 @@ Result<ListenSockets> ListenSockets::adopt(int fd, std::size_t loops) {
     socklen_t length = sizeof address;
     if (::getsockname(fd, &address.any, &length) != 0) return errno_error(errno, "take a socket over");
     sockets.local_ = from_sockaddr(address, length);
+    const int on = 1;  // as in listen_tcp()
+    if (!sockets.local_.is_unix()) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
     ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     sockets.fds_.push_back(fd);
@@ -205,53 +205,42 @@ Result<ListenSockets> ListenSockets::adopt(int fd, std::size_t loops) {
 
 Acceptor::Acceptor(EventLoop& loop, int listen_fd, OnAccept on_accept, std::string name)
     : loop_(loop),
-      socket_(loop.io(), ::fcntl(listen_fd, F_DUPFD_CLOEXEC, 0)),
+      fd_(::fcntl(listen_fd, F_DUPFD_CLOEXEC, 0)),
       on_accept_(std::move(on_accept)),
       name_(std::move(name)) {}
 
 void Acceptor::start() {
-    boost::asio::co_spawn(
-        loop_.io(), [self = shared_from_this()]() -> Task<void> { co_await self->run(); },
-        boost::asio::detached);
+    if (fd_ < 0) return;
+    if (!loop_.watch(fd_, EPOLLIN, *this))
+        log::error("accept.failed", {{"listener", name_}, {"reason", std::strerror(errno)}});
 }
 
 void Acceptor::stop() {
-    boost::system::error_code ignored;
-    socket_.close(ignored);
+    if (fd_ < 0) return;
+    // Others hold the socket too: closing our descriptor alone would leave it in the epoll set.
+    loop_.unwatch(fd_, *this);
+    ::close(std::exchange(fd_, -1));
 }
 
-Task<void> Acceptor::run() {
-    using Steady = std::chrono::steady_clock;
-    boost::asio::basic_waitable_timer<Steady, boost::asio::wait_traits<Steady>, Executor> pause(loop_.io());
-    while (socket_.is_open()) {
-        boost::system::error_code error;
-        co_await socket_.async_wait(boost::asio::posix::descriptor_base::wait_read,
-                                    boost::asio::redirect_error(use_task, error));
-        if (error) co_return;
-        if (accept_queued()) continue;
-        pause.expires_after(accept_pause);
-        co_await pause.async_wait(boost::asio::redirect_error(use_task, error));
-    }
+// Until deadlines are next looked at. Connections that end meanwhile give their descriptors back.
+void Acceptor::pause() {
+    loop_.unwatch(fd_, *this);
+    loop_.post_at_sweep([self = shared_from_this()] { self->start(); });
 }
 
-bool Acceptor::accept_queued() {
+void Acceptor::on_events(std::uint32_t) {
     // Not without end: connections that exist want their turn too.
-    for (int i = 0; i < accepts_in_a_row_max; ++i) {
+    for (int i = 0; i < accepts_in_a_row_max && fd_ >= 0; ++i) {
         SocketAddress address;
         socklen_t length = sizeof address;
-        const int fd =
-            ::accept4(socket_.native_handle(), &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = ::accept4(fd_, &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             said_exhausted_ = false;
-            if (address.any.sa_family != AF_UNIX) {
-                const int on = 1;
-                ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-            }
             on_accept_(loop_, fd, from_sockaddr(address, length));
             continue;
         }
         const int error_number = errno;
-        if (error_number == EAGAIN || error_number == EWOULDBLOCK) return true;
+        if (error_number == EAGAIN || error_number == EWOULDBLOCK) return;
         if (error_number == EINTR || error_number == ECONNABORTED)
             continue;  // accept(2): concerns that client alone
         if (!said_exhausted_) {
@@ -261,9 +250,8 @@ bool Acceptor::accept_queued() {
                         {"hint", "out of descriptors: raise LimitNOFILE or lower limits.connections_max"}});
         }
         said_exhausted_ = true;
-        return false;
+        return pause();
     }
-    return true;
 }
 
 }  // namespace pier::net

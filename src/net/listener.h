@@ -8,12 +8,9 @@
 #include <string>
 #include <vector>
 
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
-
 #include "base/result.h"
 #include "net/endpoint.h"
 #include "net/event_loop.h"
-#include "net/task.h"
 
 namespace pier::net {
 
@@ -47,18 +44,21 @@ using OnAccept = std::function<void(EventLoop& loop, int fd, const Endpoint& pee
 
 // Accepts on one loop, from start() to stop(), both on the loop's thread (or before it runs). When file
 // descriptors run out it waits a little and says so once.
-class Acceptor : public std::enable_shared_from_this<Acceptor> {
+class Acceptor final : public std::enable_shared_from_this<Acceptor>, private EventLoop::Watcher {
   public:
     // Waits on a duplicate of `listen_fd`. `name` is the listener's, for the log.
     Acceptor(EventLoop& loop, int listen_fd, OnAccept on_accept, std::string name);
+    ~Acceptor() { stop(); }
+    Acceptor(const Acceptor&) = delete;
+    Acceptor& operator=(const Acceptor&) = delete;
     void start();
     void stop();  // what the kernel has queued stays there, for others who hold the socket
 
   private:
-    Task<void> run();
-    bool accept_queued();  // false: out of descriptors or memory, pause
+    void on_events(std::uint32_t events) override;
+    void pause();
     EventLoop& loop_;
-    boost::asio::posix::basic_stream_descriptor<Executor> socket_;
+    int fd_;
     OnAccept on_accept_;
     std::string name_;
     bool said_exhausted_ = false;

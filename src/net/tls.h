@@ -5,10 +5,13 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include <openssl/ssl.h>
 
 #include "base/result.h"
+#include "base/time.h"
+#include "net/tls_tickets.h"
 
 namespace pier::net {
 
@@ -21,22 +24,25 @@ class Tls {
   public:
     // Reads and checks the files: that they exist, that key and certificate belong together, that the
     // certificate is within its time. The text of a failure says which file and why.
-    static Result<std::unique_ptr<Tls>> load(const TlsFiles& files);
+    // Session tickets age by `clock`.
+    static Result<std::unique_ptr<Tls>> load(const TlsFiles& files, Clock clock = system_now);
 
-    // Reads the files, perhaps new ones. If they are not right, what was loaded before stays in use.
+    // Reads the files, perhaps new ones. If they are not right, what was loaded before stays in use. Tickets
+    // that clients hold stay good: the keys that seal them are kept.
     Result<void> reload(const TlsFiles& files);
 
-    // A new connection's state for the socket `fd`. `alpn` ("pop3") is the only protocol name that is
-    // accepted from a client that names any (RFC 7301); it must be a literal. Null if memory is short.
-    SSL* new_connection(int fd, const char* alpn) const;
+    // A new connection's state, waiting for the client to speak; its BIOs are the caller's to set, to those
+    // of a TlsStream. Null if memory is short. It must not outlive this object, which has its tickets' keys.
+    SSL* new_connection() const;
 
     // Days until the certificate ends (negative: it has ended).
     int days_left() const;
 
   private:
     struct Context;
-    Tls() = default;
+    explicit Tls(Clock clock) : tickets_(std::move(clock)) {}
 
+    TlsTickets tickets_;
     mutable std::mutex mutex_;
     std::shared_ptr<Context> context_;
 };

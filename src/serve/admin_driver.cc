@@ -27,7 +27,7 @@ class Driver {
             const std::string body = in_.substr(0, request ? request->octets : 0);
             in_.erase(0, body.size());
             const auto call = [&] { return service_.api.call(*line, body, service_.body_octets_max); };
-            const std::string answer = co_await net::on_pool(service_.pool, call);
+            const std::string answer = co_await net::on_pool(connection_.loop(), service_.pool, call);
             connection_.set_worth_finishing(false);
             const auto written = co_await connection_.write(answer);
             if (!written) break;

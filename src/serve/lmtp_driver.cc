@@ -33,7 +33,7 @@ class Driver {
             if (std::holds_alternative<smtp::NeedInput>(action)) in_a_row = 0;
             if (in_a_row >= actions_in_a_row_max) {
                 in_a_row = 0;
-                co_await net::yield();
+                co_await net::yield(connection_.loop());
             }
             if (!co_await perform(action)) break;
         }
@@ -108,7 +108,8 @@ class Driver {
         if (spool_->octets() + octets.size() <= service_.settings.spool_memory_octets) {
             written = spool_->write(octets);
         } else {
-            written = co_await net::on_pool(service_.disk_pool, [&] { return spool_->write(octets); });
+            written = co_await net::on_pool(connection_.loop(), service_.disk_pool,
+                                            [&] { return spool_->write(octets); });
         }
         if (written) co_return std::nullopt;
         co_return service_.delivery.spool_refusal(written.error());
@@ -116,7 +117,7 @@ class Driver {
 
     Task<std::vector<smtp::Reply>> deliver() {
         const std::uint64_t octets = spool_->octets();
-        auto replies = co_await net::completion<std::vector<smtp::Reply>>([&](auto done) {
+        auto replies = co_await net::completion<std::vector<smtp::Reply>>(connection_.loop(), [&](auto done) {
             service_.delivery.deliver(envelope_, std::move(recipients_), std::move(spool_), std::move(done));
         });
         connection_.set_worth_finishing(false);

@@ -61,7 +61,7 @@ class Driver {
             if (std::holds_alternative<pop3::NeedInput>(action)) in_a_row = 0;
             if (in_a_row >= actions_in_a_row_max) {
                 in_a_row = 0;
-                co_await net::yield();
+                co_await net::yield(connection_.loop());
             }
             if (!co_await perform(action)) break;
         }
@@ -145,7 +145,7 @@ class Driver {
         if (!login.password) co_return service_.authenticator.proven(login.authzid, login.user);
         if (auto known = service_.authenticator.remembered(login.authzid, login.user, *login.password))
             co_return std::move(*known);
-        co_return co_await net::completion<auth::Verdict>([&](auto done) {
+        co_return co_await net::completion<auth::Verdict>(connection_.loop(), [&](auto done) {
             service_.authenticator.check_password(login.authzid, login.user, *login.password,
                                                   std::move(done));
         });
@@ -160,8 +160,8 @@ class Driver {
                 co_return pop3::LoginRefused{Why::in_use, fmt::format("Maildrop is in use by {} since {}",
                                                                       holder.peer, to_rfc3339(holder.since))};
         }
-        auto snapshot =
-            co_await net::on_pool(service_.disk_pool, [&] { return service_.store.open(account->inbox); });
+        auto snapshot = co_await net::on_pool(connection_.loop(), service_.disk_pool,
+                                              [&] { return service_.store.open(account->inbox); });
         if (!snapshot) {
             lease_.reset();
             log::error("pop3.open.failed", {{"user", account->name}, {"reason", snapshot.error().text}});
@@ -216,7 +216,7 @@ class Driver {
         for (const std::size_t index : remove.indexes)
             uids.push_back(snapshot_->entries()[index].uid);
         const std::size_t count = uids.size();
-        auto removed = co_await net::completion<Result<std::uint64_t>>([&](auto done) {
+        auto removed = co_await net::completion<Result<std::uint64_t>>(connection_.loop(), [&](auto done) {
             service_.store.expunge(snapshot_->mailbox(), std::move(uids), std::move(done));
         });
         if (!removed) {

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <exception>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -96,27 +94,27 @@ void Server::take(const Listener& listener, EventLoop& loop, int fd, const net::
         ::close(fd);
         return;
     }
-    auto serve = [this, &listener, &loop, fd, peer]() -> net::Task<void> {
-        {
-            Connection connection(loop, fd, peer, listener.sockets.local());
-            try {
-                co_await listener.options.protocol(connection);
-            } catch (const std::exception& bug) {
-                // One session's fault must not take the others down; it is ours all the same, so it is said
-                // loudly.
-                log::error(
-                    "session.bug",
-                    {{"listener", listener.options.name}, {"peer", peer.text()}, {"what", bug.what()}});
-            }
+    net::spawn(loop, serve(listener, loop, fd, peer));
+}
+
+net::Task<void> Server::serve(const Listener& listener, EventLoop& loop, int fd, net::Endpoint peer) {
+    {
+        Connection connection(loop, fd, peer, listener.sockets.local());
+        try {
+            co_await listener.options.protocol(connection);
+        } catch (const std::exception& bug) {
+            // One session's fault must not take the others down; it is ours all the same, so it is said
+            // loudly.
+            log::error("session.bug",
+                       {{"listener", listener.options.name}, {"peer", peer.text()}, {"what", bug.what()}});
         }
-        leave(peer);
-    };
-    boost::asio::co_spawn(loop.io(), std::move(serve), boost::asio::detached);
+    }
+    leave(peer);
 }
 
 void Server::wake_all(Connection::Woken why, bool also_worth_finishing) {
     for (const auto& loop : loops_) {
-        boost::asio::post(loop->io(), [&loop = *loop, why, also_worth_finishing] {
+        loop->post([&loop = *loop, why, also_worth_finishing] {
             loop.for_each_connection([&](Connection& connection) {
                 if (also_worth_finishing || !connection.worth_finishing()) connection.wake(why);
             });
@@ -136,7 +134,7 @@ void Server::stop(std::chrono::seconds grace, const std::function<bool()>& hurry
     const auto never = [] { return false; };
     for (const auto& listener : listeners_)
         for (std::size_t i = 0; i < loops_.size(); ++i)
-            boost::asio::post(loops_[i]->io(), [acceptor = listener->acceptors[i]] { acceptor->stop(); });
+            loops_[i]->post([acceptor = listener->acceptors[i]] { acceptor->stop(); });
     if (!threads_.empty()) {
         wake_all(Connection::Woken::shutdown, false);
         if (!wait_until_empty(grace, hurry)) {

@@ -66,6 +66,7 @@ class Server {
     };
 
     void take(const Listener& listener, net::EventLoop& loop, int fd, const net::Endpoint& peer);
+    net::Task<void> serve(const Listener& listener, net::EventLoop& loop, int fd, net::Endpoint peer);
     bool admit(const net::Endpoint& peer);
     void leave(const net::Endpoint& peer);
     void wake_all(net::Connection::Woken why, bool also_worth_finishing);

@@ -4,8 +4,6 @@
 #include <chrono>
 #include <thread>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
@@ -36,17 +34,14 @@ class ConnectionTest : public testing::Test {
     template <class Session, class Client>
     void run(Session session, Client client) {
         std::thread peer(client);
-        boost::asio::co_spawn(
-            loop_.io(),
-            [&]() -> Task<void> {
-                {
-                    Connection connection(loop_, server_fd_, Endpoint{{}, 0, "test"},
-                                          Endpoint{{}, 0, "test"});
-                    co_await session(connection);
-                }
-                loop_.stop();
-            },
-            boost::asio::detached);
+        const auto whole = [&]() -> Task<void> {
+            {
+                Connection connection(loop_, server_fd_, Endpoint{{}, 0, "test"}, Endpoint{{}, 0, "test"});
+                co_await session(connection);
+            }
+            loop_.stop();
+        };
+        spawn(loop_, whole());
         loop_.run();
         peer.join();
     }
