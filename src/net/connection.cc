@@ -102,10 +102,7 @@ Connection::Wait Connection::wait_for_room() {
 
 // After a step that is not done: waits for what it wants, or says why it cannot go on.
 Task<Result<void>> Connection::wait_for_tls(TlsStream::Step step, const char* doing) {
-    if (step == TlsStream::Step::wants_input) {
-        readable_ = ended_;
-        co_return co_await wait(Direction::in);
-    }
+    if (step == TlsStream::Step::wants_input) co_return co_await wait(Direction::in);
     if (step == TlsStream::Step::wants_room) co_return co_await wait_for_room();
     if (step == TlsStream::Step::end) co_return Error{ErrorKind::io, "the peer is gone"};
     co_return tls_->error(doing);
@@ -134,6 +131,7 @@ Task<Result<std::string_view>> Connection::read_tls() {
             EventLoop::Block lent(loop_);
             step = tls_->read(lent.span(), buffer, got);
         }
+        if (tls_->emptied_socket()) readable_ = ended_;
         octets_in_ += got;
         const bool ended = step == TlsStream::Step::end;
         if (ended || got > 0) co_return std::string_view(buffer.data(), got);
@@ -220,6 +218,7 @@ Task<Result<void>> Connection::start_tls(const Tls& tls, const char* alpn) {
             EventLoop::Block lent(loop_);
             step = tls_->handshake(lent.span());
         }
+        if (tls_->emptied_socket()) readable_ = ended_;
         if (step == TlsStream::Step::done) co_return Result<void>();
         if (auto ready = co_await wait_for_tls(step, "finish the TLS handshake"); !ready)
             co_return ready.error();

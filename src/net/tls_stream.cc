@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t held_octets_max = 4096;
 
 bool would_block(int error_number) {
-    return error_number == EAGAIN || error_number == EWOULDBLOCK || error_number == EINTR;
+    return error_number == EAGAIN || error_number == EWOULDBLOCK;
 }
 
 }  // namespace
@@ -85,7 +85,10 @@ int TlsStream::take_output(const char* octets, std::size_t count) {
     msghdr message{};
     message.msg_iov = pieces;
     message.msg_iovlen = 2;
-    const ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+    ssize_t sent = 0;
+    do
+        sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
     if (sent < 0 && !would_block(errno)) {
         error_number_ = errno;
         return -1;
@@ -121,7 +124,12 @@ TlsStream::Step TlsStream::take_input(std::span<char> lent) {
         input_ = early_;
         return Step::done;
     }
-    const ssize_t got = ::recv(fd_, lent.data(), lent.size(), 0);
+    ssize_t got = 0;
+    do
+        got = ::recv(fd_, lent.data(), lent.size(), 0);
+    while (got < 0 && errno == EINTR);
+    // epoll(7): a read that did not fill its buffer has emptied the socket.
+    emptied_socket_ = got < static_cast<ssize_t>(lent.size());
     if (got == 0) return Step::end;
     if (got < 0) {
         if (would_block(errno)) return Step::wants_input;
@@ -152,6 +160,7 @@ TlsStream::Step TlsStream::step_of(int result) {
 }
 
 TlsStream::Step TlsStream::handshake(std::span<char> lent) {
+    emptied_socket_ = false;
     // The last flight must be gone before the peer can answer it.
     if (const Step flushed = flush(); flushed != Step::done) return flushed;
     if (const Step taken = take_input(lent); taken != Step::done) return taken;
@@ -165,6 +174,7 @@ TlsStream::Step TlsStream::handshake(std::span<char> lent) {
 
 TlsStream::Step TlsStream::read(std::span<char> lent, std::span<char> out, std::size_t& got) {
     got = 0;
+    emptied_socket_ = false;
     if ((SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) != 0) return Step::end;
     if (const Step taken = take_input(lent); taken != Step::done) return taken;
     ERR_clear_error();

@@ -43,6 +43,8 @@ class TlsStream {
     Step read(std::span<char> lent, std::span<char> out, std::size_t& got);
     // Octets that came with the handshake's last ones wait here, and not in the socket.
     bool has_input() const { return !early_.empty(); }
+    // The last read or handshake has left nothing in the socket.
+    bool emptied_socket() const { return emptied_socket_; }
     // `taken` octets of it are written or held back.
     Step write(std::string_view octets, std::size_t& taken);
     // Sends what is held back.
@@ -71,6 +73,7 @@ class TlsStream {
 
     const int fd_;
     int error_number_ = 0;  // of the socket
+    bool emptied_socket_ = false;
     const char* const alpn_;
     SSL* ssl_ = nullptr;
     BIO* bio_ = nullptr;      // ssl_ owns it
