@@ -1,6 +1,8 @@
 #include "net/connection.h"
 
 #include <algorithm>
+#include <array>
+#include <cassert>
 #include <cerrno>
 
 #include <sys/epoll.h>
@@ -186,6 +188,24 @@ Task<Result<void>> Connection::write(std::string_view octets, More more) {
         if (auto ready = co_await wait_for_room(); !ready) co_return ready.error();
     }
     co_return Result<void>();
+}
+
+Result<std::uint64_t> Connection::write_now(std::span<const std::string_view> pieces) {
+    std::array<iovec, 8> vectors;
+    assert(pieces.size() <= vectors.size() && !tls_);
+    for (std::size_t i = 0; i < pieces.size(); ++i)
+        vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = pieces.size();
+    ssize_t n = -1;
+    do {
+        n = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && would_block(errno)) return std::uint64_t{0};
+    if (n < 0) return errno_error(errno, "write to the peer");
+    octets_out_ += static_cast<std::uint64_t>(n);
+    return static_cast<std::uint64_t>(n);
 }
 
 Task<Result<void>> Connection::send_file(int fd, std::uint64_t offset, std::uint64_t octets) {

@@ -10,6 +10,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -42,6 +43,9 @@ class Connection final : private EventLoop::Watcher {
     // any short piece may wait for the next read, write or close: whoever writes does one of them next.
     enum class More { none, follows };
     Task<Result<void>> write(std::string_view octets, More more = More::none);
+
+    // As much of the pieces, one behind the other, as the socket takes at once. Only without TLS.
+    Result<std::uint64_t> write_now(std::span<const std::string_view> pieces);
 
     // Part of a file, by sendfile(2). Only without TLS.
     Task<Result<void>> send_file(int fd, std::uint64_t offset, std::uint64_t octets);

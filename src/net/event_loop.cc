@@ -16,7 +16,6 @@ namespace pier::net {
 namespace {
 
 constexpr std::size_t read_buffer_octets = 64 * 1024;
-constexpr std::size_t block_octets = 16 * 1024;  // one TLS record (RFC 8446 §5.1)
 constexpr std::size_t free_blocks_max = 64;
 constexpr std::size_t events_at_once = 128;
 constexpr std::chrono::seconds sweep_interval{1};
@@ -194,7 +193,7 @@ void EventLoop::remove(const Root& root) {
 
 EventLoop::Block::Block(EventLoop& loop) : loop_(loop) {
     if (loop.free_blocks_.empty()) {
-        bytes_ = std::make_unique<std::vector<char>>(block_octets);
+        bytes_ = std::make_unique<std::vector<char>>(octets);
     } else {
         bytes_ = std::move(loop.free_blocks_.back());
         loop.free_blocks_.pop_back();

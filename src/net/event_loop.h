@@ -65,6 +65,7 @@ class EventLoop {
     // connection.
     class Block {
       public:
+        static constexpr std::size_t octets = 16 * 1024;  // one TLS record (RFC 8446 §5.1)
         explicit Block(EventLoop& loop);
         ~Block();
         Block(const Block&) = delete;

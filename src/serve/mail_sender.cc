@@ -1,6 +1,7 @@
 #include "serve/mail_sender.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 
 #include "wire/dots.h"
@@ -12,8 +13,8 @@ namespace {
 using What = SendOutcome::What;
 using net::Connection;
 
-// Below this one copy costs less than the two extra system calls of sendfile.
-constexpr std::uint64_t sendfile_octets_min = 16 * 1024;
+// The line that ends a message, and the line end that the message itself may lack.
+constexpr std::string_view end_line = ".\r\n", end_of_incomplete = "\r\n.\r\n";
 
 net::Task<Result<std::size_t>> read_body(Connection& connection, boost::asio::thread_pool& pool,
                                          store::Body& body, std::uint64_t offset, std::span<char> out) {
@@ -31,15 +32,76 @@ net::Task<Result<void>> verify_body(Connection& connection, boost::asio::thread_
                                     [&] { return body.verify(store::Wait::may_block); });
 }
 
-net::Task<Result<void>> send_untouched(Connection& connection, const store::Body& body,
-                                       std::string_view reply, std::string_view end) {
-    const auto file = *body.file();
-    if (auto r = co_await connection.write(reply, Connection::More::follows); !r) co_return r;
-    if (auto r = co_await connection.send_file(file.fd, file.offset, body.octets()); !r) co_return r;
+std::string_view end_for(std::string_view last_octets) {
+    return last_octets.ends_with("\r\n") || last_octets.empty() ? end_line : end_of_incomplete;
+}
+
+// What is left of a message from `offset` on, without a copy in this process, and its end.
+net::Task<Result<void>> send_from_file(Connection& connection, store::FileRange file, std::uint64_t octets,
+                                       std::uint64_t offset, std::string_view end) {
+    if (auto r = co_await connection.send_file(file.fd, file.offset + offset, octets - offset); !r)
+        co_return r;
     co_return co_await connection.write(end);
 }
 
+// As one TLS record. The pieces must fit into a block.
+net::Task<Result<void>> send_copied(Connection& connection, std::string_view reply, std::string_view payload,
+                                    std::string_view end) {
+    net::EventLoop::Block block(connection.loop());
+    const auto buffer = block.span();
+    std::size_t used = 0;
+    for (const std::string_view piece : {reply, payload, end})
+        used += piece.copy(buffer.data() + used, buffer.size() - used);
+    co_return co_await connection.write({buffer.data(), used});
+}
+
+// A message that fits into the buffer of the loop: one access to the disk and one to the network. What the
+// network does not take at once is sent from the file, so that a slow reader holds no memory. Absent: not
+// done, for want of a buffer or because the octets have to come from the disk first.
+net::Task<std::optional<Result<void>>> send_at_once(Connection& connection, store::Body& body,
+                                                    std::string_view reply) {
+    const auto payload = body.load(connection.loop().read_buffer(), store::Wait::no_wait);
+    if (!payload || !body.file()) co_return std::nullopt;
+    const std::string_view end = end_for(*payload);
+    if (connection.tls()) co_return co_await send_copied(connection, reply, *payload, end);
+    const std::array pieces{reply, *payload, end};
+    const auto sent = connection.write_now(pieces);
+    if (!sent) co_return Result<void>(sent.error());
+    const std::uint64_t before_end = reply.size() + body.octets();
+    if (*sent < reply.size()) {
+        if (auto r = co_await connection.write(reply.substr(*sent)); !r) co_return r;
+    }
+    if (*sent < before_end) {
+        const std::uint64_t offset = std::max<std::uint64_t>(*sent, reply.size()) - reply.size();
+        co_return co_await send_from_file(connection, *body.file(), body.octets(), offset, end);
+    }
+    co_return co_await connection.write(end.substr(static_cast<std::size_t>(*sent - before_end)));
+}
+
+// Where sendfile(2) cannot be used and yet no octet has to be touched: with TLS. One piece is one record.
 net::Task<Result<void>> send_blocks(Connection& connection, boost::asio::thread_pool& pool, store::Body& body,
+                                    std::string_view reply, std::string_view end) {
+    net::EventLoop::Block block(connection.loop());
+    const auto buffer = block.span();
+    std::size_t used = reply.copy(buffer.data(), buffer.size());
+    for (std::uint64_t offset = 0; offset < body.octets();) {
+        if (offset > 0) {
+            const std::string_view piece(buffer.data(), used);
+            if (auto r = co_await connection.write(piece, Connection::More::follows); !r) co_return r;
+            used = 0;
+        }
+        const auto room = buffer.subspan(used, buffer.size() - used - end.size());
+        const auto n = co_await read_body(connection, pool, body, offset, room);
+        if (!n) co_return n.error();
+        if (*n == 0) co_return Error{ErrorKind::corrupt, "the stored message ends before its time"};
+        used += *n;
+        offset += *n;
+    }
+    used += end.copy(buffer.data() + used, buffer.size() - used);
+    co_return co_await connection.write({buffer.data(), used});
+}
+
+net::Task<Result<void>> send_edited(Connection& connection, boost::asio::thread_pool& pool, store::Body& body,
                                     std::optional<std::uint64_t> body_lines, std::string_view reply) {
     net::EventLoop::Block block(connection.loop());
     wire::DotStuffer stuffer;
@@ -68,20 +130,31 @@ net::Task<Result<void>> send_blocks(Connection& connection, boost::asio::thread_
 
 net::Task<SendOutcome> send_mail(Connection& connection, boost::asio::thread_pool& pool, store::Body& body,
                                  std::optional<std::uint64_t> body_lines, std::string_view reply) {
+    const bool edited = body_lines || body.has_dot_lines();
+    const std::uint64_t copied_octets_max =
+        net::EventLoop::Block::octets - reply.size() - end_of_incomplete.size();
+    if (!edited && (!connection.tls() || body.octets() <= copied_octets_max)) {
+        const auto sent = co_await send_at_once(connection, body, reply);
+        if (sent) co_return *sent ? SendOutcome{What::sent, {}} : SendOutcome{What::broken, sent->error()};
+    }
     if (auto verified = co_await verify_body(connection, pool, body); !verified)
         co_return SendOutcome{What::refused, verified.error()};
 
-    const bool untouched = !body_lines && !body.has_dot_lines() && !connection.tls() &&
-                           body.file().has_value() && body.octets() >= sendfile_octets_min;
     Result<void> sent;
-    if (untouched) {
-        char tail[2] = {};
-        const auto n = co_await read_body(connection, pool, body, body.octets() - 2, tail);
-        if (!n) co_return SendOutcome{What::refused, n.error()};
-        const bool complete = tail[0] == '\r' && tail[1] == '\n';
-        sent = co_await send_untouched(connection, body, reply, complete ? ".\r\n" : "\r\n.\r\n");
+    if (edited) {
+        sent = co_await send_edited(connection, pool, body, body_lines, reply);
     } else {
-        sent = co_await send_blocks(connection, pool, body, body_lines, reply);
+        char last[2] = {};
+        const std::uint64_t from = body.octets() - std::min<std::uint64_t>(body.octets(), sizeof last);
+        const auto n = co_await read_body(connection, pool, body, from, last);
+        if (!n) co_return SendOutcome{What::refused, n.error()};
+        const auto end = end_for({last, *n});
+        if (connection.tls() || !body.file()) {
+            sent = co_await send_blocks(connection, pool, body, reply, end);
+        } else {
+            sent = co_await connection.write(reply, Connection::More::follows);
+            if (sent) sent = co_await send_from_file(connection, *body.file(), body.octets(), 0, end);
+        }
     }
     if (!sent) co_return SendOutcome{What::broken, sent.error()};
     co_return SendOutcome{What::sent, {}};
