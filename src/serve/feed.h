@@ -12,25 +12,24 @@ inline std::string_view end_of(const Error& error) {
     return error.kind == ErrorKind::busy ? "timeout" : "lost";
 }
 
-// Waits for input and tells the session: on_bytes(), on_eof() or on_shutdown(). Gives how the connection ends
-// if the session now ends: "quit", "closed", "shutdown", "timeout" or "lost".
+// Tells the session what Connection::read() gave: on_bytes(), on_eof() or on_shutdown(). Gives how the
+// connection ends if the session now ends: "quit", "closed", "shutdown", "timeout" or "lost".
 template <class Session>
-net::Task<std::string_view> feed(net::Connection& connection, Session& session) {
-    auto octets = co_await connection.read();
+std::string_view feed(Session& session, const Result<std::string_view>& octets) {
     if (!octets && octets.error().kind == ErrorKind::stopped) {
         session.on_shutdown();
-        co_return "shutdown";
+        return "shutdown";
     }
     if (!octets) {
         session.on_eof();
-        co_return end_of(octets.error());
+        return end_of(octets.error());
     }
     if (octets->empty()) {
         session.on_eof();
-        co_return "closed";
+        return "closed";
     }
     session.on_bytes(*octets);
-    co_return "quit";
+    return "quit";
 }
 
 }  // namespace pier::serve

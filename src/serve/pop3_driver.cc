@@ -58,7 +58,12 @@ class Driver {
             pop3::Action action = session_.next();
             log_wrong_proof();
             if (std::holds_alternative<pop3::Close>(action)) break;
-            if (std::holds_alternative<pop3::NeedInput>(action)) in_a_row = 0;
+            // Here and not in perform(): a session waits here most of its life, and holds one frame less.
+            if (std::holds_alternative<pop3::NeedInput>(action)) {
+                in_a_row = 0;
+                end_ = feed(session_, co_await connection_.read());
+                continue;
+            }
             if (in_a_row >= actions_in_a_row_max) {
                 in_a_row = 0;
                 co_await net::yield(connection_.loop());
@@ -74,9 +79,7 @@ class Driver {
   private:
     // False: the connection is of no more use, or TLS failed.
     Task<bool> perform(pop3::Action& action) {
-        if (std::holds_alternative<pop3::NeedInput>(action)) {
-            end_ = co_await feed(connection_, session_);
-        } else if (auto* write = std::get_if<pop3::Write>(&action)) {
+        if (auto* write = std::get_if<pop3::Write>(&action)) {
             if (auto r = co_await connection_.write(write->text); !r) {
                 end_ = end_of(r.error());
                 session_.on_eof();
