@@ -108,15 +108,18 @@ struct Appended {
 
 // ---- reading ----
 
-// One message of a snapshot; small, because a mailbox may have millions.
+// One message of a snapshot; small, because a mailbox may have millions. Bit fields, because nobody can take
+// a reference to one: at four octets' alignment it would not be a good one.
+#pragma pack(push, 4)
 struct Entry {
     Guid guid;
-    std::uint64_t octets = 0;
-    std::uint64_t place = 0;  // the engine's own
+    std::uint64_t place : 64 = 0;  // the engine's own
+    std::uint64_t octets : 48 = 0;
+    std::uint64_t bits : 16 = 0;  // the engine's own
     Uid uid = 0;
-    std::uint32_t bits = 0;  // the engine's own
 };
-static_assert(sizeof(Entry) == 40);
+#pragma pack(pop)
+static_assert(sizeof(Entry) == 36);
 
 struct Details {
     Flags flags = 0;

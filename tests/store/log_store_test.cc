@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "store/log/index.h"
 #include "store/log_bench.h"
 #include "store/store_calls.h"
 
@@ -47,6 +48,30 @@ TEST(LogStoreTest, AChangeThatChangesNothingTouchesNoDisk) {
     EXPECT_TRUE(set_flags(*store, *box, {{1, 0}})) << "it has these flags already";
     EXPECT_EQ(*create_mailbox(*store, AccountId{1}, "INBOX"), *box);
     EXPECT_EQ(bench.disk->operations(), operations);
+}
+
+// What an older or a newer version of the program has left.
+TEST(LogStoreTest, AnIndexOfAnotherFormIsMadeAnew) {
+    LogBench bench;
+    auto store = *bench.open();
+    const auto box = create_mailbox(*store, AccountId{1}, "INBOX");
+    ASSERT_TRUE(append(*store, {"x"}, to(*box)));
+    const auto living = store->dump_index();
+    for (const std::string& form : {std::string(), std::string("\1\0\0\0", 4), std::string("form")}) {
+        store = nullptr;
+        {
+            const auto index = *log::Index::open(bench.index_folder(), 1 << 20);
+            log::Batch batch(*index);
+            batch.erase(log::key::form());
+            if (!form.empty()) batch.put(log::key::form(), form);
+            batch.put(log::key::entry(static_cast<std::uint64_t>(*box), 1), "of another form");
+            ASSERT_TRUE(batch.commit());
+        }
+        EXPECT_EQ(verify_log_store(bench.options(), {})->problems, std::vector<std::string>());
+        store = *bench.open();
+        EXPECT_EQ(difference(living, store->dump_index()), "");
+        EXPECT_EQ(bodies(*store, *box), std::vector<std::string>{"x"});
+    }
 }
 
 TEST(LogStoreTest, ASmallMessageIsSpooledInMemory) {

@@ -7,6 +7,8 @@
 namespace pier::store::log {
 namespace {
 
+constexpr std::size_t known_mailboxes_max = 8192;
+
 // What a message weighs when it is decided whether a segment is worth keeping.
 std::uint64_t weight(std::uint64_t octets) {
     return octets + record_header_octets;
@@ -87,13 +89,13 @@ void Applier::apply_copy(const Record& record, Place place) {
             find_segment(record.body.segment).live_octets += weight(record.body_octets);
         if (owner_has_it && !owner->shared) {
             owner->shared = true;
-            batch_.put(key::entry(record.owner_mailbox, record.owner_uid), encode(*owner));
+            put(record.owner_mailbox, record.owner_uid, *owner);
             batch_.put(key::reference(record.body, record.owner_mailbox, record.owner_uid), "");
         }
         batch_.put(key::reference(record.body, record.mailbox, record.uid), "");
     }
     if (record.from_uid == 0) return;
-    if (MailboxState* from = find_mailbox(record.from_mailbox))
+    if (MailboxState* from = find_mailbox_to_change(record.from_mailbox))
         from->modseq = std::max(from->modseq, record.from_modseq);
     remove_entry(record.from_mailbox, record.from_uid, record.date_us);
 }
@@ -105,7 +107,7 @@ void Applier::apply_flags(const Record& record) {
     if (!changed) return;
     changed->flags = record.flags;
     changed->modseq = record.modseq;
-    batch_.put(key::entry(record.mailbox, record.uid), encode(*changed));
+    put(record.mailbox, record.uid, *changed);
 }
 
 void Applier::put_entry(const Record& record, IndexEntry entry) {
@@ -118,30 +120,24 @@ void Applier::put_entry(const Record& record, IndexEntry entry) {
     entry.uidl = record.uidl;
     entry.also_in = record.also_in;
     entry.import_key = record.import_key;
-    if (const auto present = this->entry(record.mailbox, record.uid)) {
+    // The usual message has a UID that was never given, so nobody has to look for it.
+    const bool may_be_there = record.uid < state.uid_next;
+    if (const auto present = may_be_there ? this->entry(record.mailbox, record.uid) : std::nullopt) {
         release_body(record.mailbox, record.uid, *present, 0);
     } else {
-        Usage& usage = find_usage(state.account);
-        ++state.messages;
-        ++usage.messages;
-        state.octets += entry.octets;
-        usage.octets += entry.octets;
+        count(state, 1, entry.octets);
     }
     state.uid_next = std::max(state.uid_next, record.uid + 1);
     state.modseq = std::max(state.modseq, record.modseq);
     find_last_guid() = std::max(find_last_guid(), record.guid);
-    batch_.put(key::entry(record.mailbox, record.uid), encode(entry));
+    put(record.mailbox, record.uid, entry);
 }
 
 void Applier::remove_entry(std::uint64_t mailbox, Uid uid, std::int64_t when_us) {
     const auto gone = entry(mailbox, uid);
-    MailboxState* state = find_mailbox(mailbox);
+    MailboxState* state = find_mailbox_to_change(mailbox);
     if (!gone || state == nullptr) return;
-    Usage& usage = find_usage(state->account);
-    --state->messages;
-    --usage.messages;
-    state->octets -= gone->octets;
-    usage.octets -= gone->octets;
+    count(*state, -1, gone->octets);
     release_body(mailbox, uid, *gone, when_us);
     batch_.erase(key::entry(mailbox, uid));
 }
@@ -170,7 +166,7 @@ void Applier::unshare(Place place) {
     auto last = entry(mailbox, uid);
     if (!last || last->place != place || last->owner_mailbox != mailbox || last->owner_uid != uid) return;
     last->shared = false;
-    batch_.put(key::entry(mailbox, uid), encode(*last));
+    put(mailbox, uid, *last);
     batch_.erase(key::reference(place, mailbox, uid));
 }
 
@@ -229,7 +225,11 @@ void Applier::apply_directory(const Record& record, Place place) {
 // ---- the state ----
 
 std::optional<IndexEntry> Applier::entry(std::uint64_t mailbox, Uid uid) const {
-    return batch_.get_as<IndexEntry>(key::entry(mailbox, uid));
+    return batch_.entry(mailbox, uid);
+}
+
+void Applier::put(std::uint64_t mailbox, Uid uid, const IndexEntry& entry) {
+    batch_.put(key::entry(mailbox, uid), encode_entry(entry, mailbox, uid));
 }
 
 const MailboxState* Applier::mailbox(std::uint64_t id) {
@@ -237,25 +237,62 @@ const MailboxState* Applier::mailbox(std::uint64_t id) {
     return state == nullptr || state->gone ? nullptr : state;
 }
 
-MailboxState* Applier::find_mailbox(std::uint64_t id) {
+Applier::KnownMailbox& Applier::know_mailbox(std::uint64_t id) {
     auto [at, unread] = mailboxes_.try_emplace(id);
-    if (unread) at->second = batch_.get_as<MailboxState>(key::mailbox(id));
-    return at->second ? &*at->second : nullptr;
+    if (unread) at->second.state = batch_.get_as<MailboxState>(key::mailbox(id));
+    return at->second;
+}
+
+const MailboxState* Applier::find_mailbox(std::uint64_t id) {
+    const KnownMailbox& known = know_mailbox(id);
+    return known.state ? &*known.state : nullptr;
+}
+
+MailboxState* Applier::find_mailbox_to_change(std::uint64_t id) {
+    KnownMailbox& known = know_mailbox(id);
+    if (!known.state) return nullptr;
+    note_change(id, known);
+    return &*known.state;
 }
 
 // The mailbox of a record; if its own record stands later in the log (the cleaner has moved it), it begins
 // here.
 MailboxState& Applier::mailbox_of(const Record& record) {
-    if (MailboxState* state = find_mailbox(record.mailbox)) return *state;
-    auto& state = mailboxes_[record.mailbox];
-    state.emplace();
-    state->account = record.account;
-    return *state;
+    KnownMailbox& known = know_mailbox(record.mailbox);
+    if (!known.state) known.state.emplace().account = record.account;
+    note_change(record.mailbox, known);
+    return *known.state;
 }
 
-Usage& Applier::find_usage(std::uint64_t account) {
-    auto [at, unread] = usages_.try_emplace(account);
-    if (unread) at->second = batch_.get_as<Usage>(key::usage(account)).value_or(Usage());
+void Applier::note_change(std::uint64_t id, KnownMailbox& known) {
+    if (!std::exchange(known.changed, true)) changed_mailboxes_.push_back(id);
+}
+
+// One message more or less.
+void Applier::count(MailboxState& state, int messages, std::uint64_t octets) {
+    const auto usage = usages_.find(state.account);
+    const auto add = [&](std::uint64_t& all_messages, std::uint64_t& all_octets) {
+        all_messages += messages > 0 ? 1 : -1;
+        all_octets += messages > 0 ? octets : 0 - octets;
+    };
+    add(state.messages, state.octets);
+    if (usage != usages_.end()) add(usage->second.messages, usage->second.octets);
+}
+
+const Usage& Applier::usage(std::uint64_t account) {
+    auto [at, uncounted] = usages_.try_emplace(account);
+    if (!uncounted) return at->second;
+    std::vector<std::uint64_t> ids;
+    batch_.each(key::names(account), [&](std::string_view, std::string_view value) {
+        if (const auto id = decode<std::uint64_t>(value)) ids.push_back(*id);
+        return true;
+    });
+    for (const std::uint64_t id : ids) {
+        const MailboxState* state = mailbox(id);
+        if (state == nullptr) continue;
+        at->second.messages += state->messages;
+        at->second.octets += state->octets;
+    }
     return at->second;
 }
 
@@ -297,14 +334,14 @@ void Applier::forget_segments_except(const std::vector<std::uint32_t>& numbers) 
 }
 
 Result<void> Applier::commit(Position reached) {
-    for (const auto& [id, state] : mailboxes_)
-        if (state) batch_.put(key::mailbox(id), encode(*state));
-    for (const auto& [account, usage] : usages_) {
-        if (usage.messages == 0)
-            batch_.erase(key::usage(account));
-        else
-            batch_.put(key::usage(account), encode(usage));
+    // Sorted, because RocksDB puts neighbours in faster.
+    std::sort(changed_mailboxes_.begin(), changed_mailboxes_.end());
+    for (const std::uint64_t id : changed_mailboxes_) {
+        KnownMailbox& known = mailboxes_.at(id);
+        batch_.put(key::mailbox(id), encode(*known.state));
+        known.changed = false;
     }
+    changed_mailboxes_.clear();
     for (const auto& [number, state] : segments_)
         batch_.put(key::segment(number), encode(state));
     if (next_id_) batch_.put(key::next_id(), number_value(*next_id_));
@@ -316,13 +353,23 @@ Result<void> Applier::commit(Position reached) {
     put_number(position, reached.offset);
     batch_.put(key::position(), position);
     auto committed = batch_.commit();
-    clear();
+    if (!committed)
+        clear();
+    else if (mailboxes_.size() > known_mailboxes_max || usages_.size() > known_mailboxes_max)
+        forget_states();
+    segments_.clear();
     return committed;
 }
 
 void Applier::clear() {
     batch_.clear();
+    forget_states();
+}
+
+// They are read from the index again when they are needed.
+void Applier::forget_states() {
     mailboxes_.clear();
+    changed_mailboxes_.clear();
     usages_.clear();
     segments_.clear();
     next_id_.reset();

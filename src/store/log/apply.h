@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "store/log/index.h"
@@ -18,7 +19,8 @@ class Applier {
     // `total_octets`: of the record with header, meta and filling.
     void apply(const Record& record, Place place, std::uint64_t total_octets);
 
-    // Writes what was applied since the last commit or clear, with the log position that it reaches.
+    // Writes what was applied since the last commit or clear, with the log position that it reaches. If that
+    // fails it is forgotten.
     Result<void> commit(Position reached);
     void clear();  // forgets it
 
@@ -27,7 +29,8 @@ class Applier {
     bool mailbox_known(std::uint64_t id) { return find_mailbox(id) != nullptr; }  // also one that is gone
     const MailboxState* mailbox_even_gone(std::uint64_t id) { return find_mailbox(id); }
     std::optional<IndexEntry> entry(std::uint64_t mailbox, Uid uid) const;
-    Usage usage(std::uint64_t account) { return find_usage(account); }
+    // Of all its mailboxes.
+    const Usage& usage(std::uint64_t account);
     std::uint64_t next_id() { return find_next_id(); }
     Guid last_guid() { return find_last_guid(); }
     const Batch& batch() const { return batch_; }
@@ -45,24 +48,35 @@ class Applier {
 
     // Puts the entry into its mailbox, in place of the one that is there if it is stated again.
     void put_entry(const Record& record, IndexEntry entry);
+    void put(std::uint64_t mailbox, Uid uid, const IndexEntry& entry);
     void remove_entry(std::uint64_t mailbox, Uid uid, std::int64_t when_us);
     // The entry does not need its octets any more; whether anybody else does is for the references to say.
     void release_body(std::uint64_t mailbox, Uid uid, const IndexEntry& entry, std::int64_t when_us);
     bool referenced(Place place) const;
     void unshare(Place place);
 
-    MailboxState* find_mailbox(std::uint64_t id);
+    // A state that is read once and written once per commit, however many records change it; kept for the
+    // next commits too.
+    struct KnownMailbox {
+        std::optional<MailboxState> state;
+        bool changed = false;
+    };
+    KnownMailbox& know_mailbox(std::uint64_t id);
+    const MailboxState* find_mailbox(std::uint64_t id);
+    MailboxState* find_mailbox_to_change(std::uint64_t id);
     MailboxState& mailbox_of(const Record& record);
-    Usage& find_usage(std::uint64_t account);
+    void note_change(std::uint64_t id, KnownMailbox& known);
+    void count(MailboxState& state, int messages, std::uint64_t octets);
     SegmentState& find_segment(std::uint32_t number);
     std::uint64_t& find_next_id();
     Guid& find_last_guid();
     void note_id(std::uint64_t id);
+    void forget_states();
 
     Batch batch_;
-    // Read once and written once per commit, however many records change them.
-    std::map<std::uint64_t, std::optional<MailboxState>> mailboxes_;
-    std::map<std::uint64_t, Usage> usages_;
+    std::unordered_map<std::uint64_t, KnownMailbox> mailboxes_;
+    std::vector<std::uint64_t> changed_mailboxes_;
+    std::unordered_map<std::uint64_t, Usage> usages_;  // by account, of those that were asked for
     std::map<std::uint32_t, SegmentState> segments_;
     std::optional<std::uint64_t> next_id_;
     std::optional<Guid> last_guid_;

@@ -247,7 +247,7 @@ Result<void> perform(Appender& appender, Args&&... args) {
 
 }  // namespace
 
-Cleaner::Cleaner(Disk& disk, Segments& segments, Index& index, Appender& appender, SnapshotCache& cache,
+Cleaner::Cleaner(Disk& disk, Segments& segments, Index& index, Appender& appender, ListingCache& cache,
                  CleanerOptions options)
     : disk_(disk),
       segments_(segments),
@@ -365,7 +365,7 @@ Result<std::uint64_t> Cleaner::clean_what_is_due(bool all) {
 Result<void> Cleaner::read_ahead(const File& file, const Record& record, Place place,
                                  std::uint64_t payload_offset) {
     if (record.type != RecordType::message) return {};
-    const auto owner = index_.get_as<IndexEntry>(key::entry(record.mailbox, record.uid));
+    const auto owner = index_.entry(record.mailbox, record.uid);
     bool needed = owner && *owner && (*owner)->place == place;
     const auto walked = index_.each(key::references(place), [&](std::string_view, std::string_view) {
         needed = true;
@@ -421,7 +421,7 @@ Result<bool> Cleaner::clean_segment(std::uint32_t number) {
     if (!removed && removed.error().kind != ErrorKind::not_found) return removed.error();
     if (auto synced = disk_.sync_folder("log"); !synced) return synced.error();
     segments_.take_out(number);
-    cache_.clear();
+    cache_.forget(number);
     ++cleaned_;
     return true;
 }

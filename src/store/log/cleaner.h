@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "store/log/appender.h"
-#include "store/log/snapshot.h"
+#include "store/log/listing.h"
 
 namespace pier::store::log {
 
@@ -26,7 +26,7 @@ struct CleanerOptions {
 
 class Cleaner {
   public:
-    Cleaner(Disk& disk, Segments& segments, Index& index, Appender& appender, SnapshotCache& cache,
+    Cleaner(Disk& disk, Segments& segments, Index& index, Appender& appender, ListingCache& cache,
             CleanerOptions options);
     ~Cleaner();  // ends after the record batch it is at
 
@@ -50,7 +50,7 @@ class Cleaner {
     Segments& segments_;
     Index& index_;
     Appender& appender_;
-    SnapshotCache& cache_;
+    ListingCache& cache_;
     const CleanerOptions options_;
     std::atomic<std::uint64_t> cleaned_ = 0;
     std::mutex working_;  // one at a time: a removal record may go only when what it removed is gone

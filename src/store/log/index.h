@@ -14,11 +14,15 @@
 
 namespace rocksdb {
 class DB;
-class WriteBatchWithIndex;
+class Snapshot;
 class Status;
+class WriteBatchWithIndex;
 }  // namespace rocksdb
 
 namespace pier::store::log {
+
+// Of keys and values. An index of another form is made anew.
+inline constexpr std::uint32_t index_form = 2;
 
 // ---- values ----
 
@@ -38,6 +42,15 @@ struct IndexEntry {
     std::uint64_t modseq = 0;
     std::string uidl;  // empty: the GUID's digits
     std::optional<ImportKey> import_key;
+};
+
+// What a listing needs of an entry.
+struct ListedEntry {
+    Guid guid;
+    Place place;
+    std::uint64_t octets = 0;
+    std::uint16_t bits = 0;
+    std::string_view uidl;  // inside the value
 };
 
 struct MailboxState {
@@ -71,23 +84,21 @@ struct Position {
     std::uint64_t offset = 0;  // everything before it is in the index
 };
 
-std::string encode(const IndexEntry& entry);
+// An entry's value leaves out what follows from its key.
+std::string encode_entry(const IndexEntry& entry, std::uint64_t mailbox, Uid uid);
+std::optional<IndexEntry> decode_entry(std::string_view octets, std::uint64_t mailbox, Uid uid);
+std::optional<ListedEntry> decode_listed(std::string_view octets);
 std::string encode(const MailboxState& state);
 std::string encode(const SegmentState& state);
 std::string encode(const DirectoryState& state);
-std::string encode(const Usage& usage);
 template <class T>
 std::optional<T> decode(std::string_view octets);  // absent if malformed
-template <>
-std::optional<IndexEntry> decode(std::string_view octets);
 template <>
 std::optional<MailboxState> decode(std::string_view octets);
 template <>
 std::optional<SegmentState> decode(std::string_view octets);
 template <>
 std::optional<DirectoryState> decode(std::string_view octets);
-template <>
-std::optional<Usage> decode(std::string_view octets);
 template <>
 std::optional<Guid> decode(std::string_view octets);
 template <>
@@ -108,7 +119,6 @@ std::string mailbox(std::uint64_t mailbox);
 std::string mailboxes();
 std::string name(std::uint64_t account, std::string_view name);
 std::string names(std::uint64_t account);
-std::string usage(std::uint64_t account);
 std::string segment(std::uint32_t number);
 std::string segments();
 std::string import_key(std::uint64_t account, const ImportKey& key);
@@ -120,6 +130,7 @@ std::string position();
 std::string next_id();
 std::string last_guid();
 std::string store_id();
+std::string form();
 Uid entry_uid(std::string_view key);
 std::pair<std::uint64_t, Uid> reference_entry(std::string_view key);
 std::uint64_t mailbox_id(std::string_view key);
@@ -139,21 +150,38 @@ class Index {
     static Result<void> destroy(const std::string& folder);
     ~Index();
 
-    Result<std::optional<std::string>> get(const std::string& key) const;
+    // The index as it is now: what is read `as_of` it belongs together. The index outlives it.
+    class Moment {
+      public:
+        explicit Moment(const Index& index);
+        ~Moment();
+        Moment(const Moment&) = delete;
+        Moment& operator=(const Moment&) = delete;
+
+      private:
+        friend class Index;
+        const Index& index_;
+        const rocksdb::Snapshot* const snapshot_;
+    };
+
+    Result<std::optional<std::string>> get(const std::string& key, const Moment* as_of = nullptr) const;
     // All pairs under a prefix, as of one moment.
     Result<void> each(const std::string& prefix, const OnPair& on_pair) const;
+    // Those from the key `from` on.
+    Result<void> each_from(const std::string& from, const std::string& prefix, const Moment* as_of,
+                           const OnPair& on_pair) const;
+    Result<std::optional<IndexEntry>> entry(std::uint64_t mailbox, Uid uid) const;
 
     template <class T>
-    Result<std::optional<T>> get_as(const std::string& key) const {
-        auto value = get(key);
+    Result<std::optional<T>> get_as(const std::string& key, const Moment* as_of = nullptr) const {
+        auto value = get(key, as_of);
         if (!value) return value.error();
         if (!*value) return std::optional<T>();
         auto decoded = decode<T>(**value);
-        if (!decoded)
-            return Error{ErrorKind::corrupt,
-                         "a value of the index is malformed; `pier store rebuild` makes it anew"};
+        if (!decoded) return malformed();
         return decoded;
     }
+    static Error malformed();
 
     // After a failed write for lack of space: tries to go on. False if it cannot yet.
     bool resume();
@@ -177,6 +205,7 @@ class Batch {
     void put(const std::string& key, std::string_view value);
     void erase(const std::string& key);
     std::optional<std::string> get(const std::string& key) const;  // a failing index is told by commit()
+    std::optional<IndexEntry> entry(std::uint64_t mailbox, Uid uid) const;
     void each(const std::string& prefix, const OnPair& on_pair) const;
 
     template <class T>

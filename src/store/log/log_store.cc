@@ -7,6 +7,7 @@
 #include "store/log/cleaner.h"
 #include "store/log/operations.h"
 #include "store/log/recovery.h"
+#include "store/log/snapshot.h"
 
 namespace pier::store {
 namespace log {
@@ -100,9 +101,14 @@ class LogStoreImpl : public LogStore {
     }
 
     Result<Usage> usage(AccountId account) const override {
-        const auto usage = index_->get_as<Usage>(key::usage(static_cast<std::uint64_t>(account)));
-        if (!usage) return usage.error();
-        return usage->value_or(Usage());
+        const auto infos = mailboxes(account);
+        if (!infos) return infos.error();
+        Usage usage;
+        for (const MailboxInfo& info : *infos) {
+            usage.messages += info.messages;
+            usage.octets += info.octets;
+        }
+        return usage;
     }
 
     std::unique_ptr<Spool> new_spool() override {
@@ -124,14 +130,8 @@ class LogStoreImpl : public LogStore {
     }
 
     Result<std::shared_ptr<const Snapshot>> open(MailboxId mailbox) override {
-        const auto state = index_->get_as<MailboxState>(key::mailbox(static_cast<std::uint64_t>(mailbox)));
-        if (!state) return state.error();
-        if (*state && !(*state)->gone)
-            if (auto cached = cache_.find(mailbox, (*state)->modseq))
-                return std::shared_ptr<const Snapshot>(std::move(cached));
-        auto snapshot = LogSnapshot::read(*index_, *segments_, key_, mailbox);
+        auto snapshot = LogSnapshot::open(*index_, *segments_, cache_, key_, mailbox);
         if (!snapshot) return snapshot.error();
-        cache_.keep(*snapshot);
         return std::shared_ptr<const Snapshot>(std::move(*snapshot));
     }
 
@@ -186,7 +186,7 @@ class LogStoreImpl : public LogStore {
     const std::unique_ptr<Segments> segments_;
     const std::unique_ptr<Index> index_;
     const ChecksumKey key_;
-    SnapshotCache cache_;
+    ListingCache cache_;
     Appender appender_;
     Cleaner cleaner_;  // last: it ends before what it works on
 };

@@ -16,6 +16,13 @@ void put_number(std::string& out, T value) {
     out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
+// Seven bits in each octet, the lowest first; the eighth says that another one follows.
+inline void put_short(std::string& out, std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7)
+        out += static_cast<char>(value | 0x80);
+    out += static_cast<char>(value);
+}
+
 template <class T>
 void put_sorted(std::string& out, T value) {
     value = boost::endian::native_to_big(value);
@@ -35,6 +42,17 @@ class OctetReader {
     template <class T>
     T sorted() {
         return boost::endian::big_to_native(raw<T>());
+    }
+    std::uint64_t short_number() {
+        std::uint64_t value = 0;
+        for (unsigned shift = 0; ok_; shift += 7) {
+            const auto octet = number<std::uint8_t>();
+            if (shift > 63) ok_ = false;
+            if (!ok_) return 0;
+            value |= std::uint64_t{octet & 0x7Fu} << shift;
+            if (octet < 0x80) break;
+        }
+        return value;
     }
     std::string_view text(std::size_t octets) {
         if (octets > rest_.size()) ok_ = false;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "store/log/apply.h"
+#include "store/log/octets.h"
 
 namespace pier::store::log {
 namespace {
@@ -99,6 +100,9 @@ class Recovery {
             position_ = {};
             Batch batch(**index);
             batch.put(key::store_id(), store_id_text());
+            std::string form;
+            put_number(form, index_form);
+            batch.put(key::form(), form);
             if (auto committed = batch.commit(); !committed) return committed;
         }
         result_.index = std::move(*index);
@@ -115,6 +119,9 @@ class Recovery {
         if (!id) return id.error();
         if (!*id) return std::string("there is none");
         if (**id != store_id_text()) return std::string("it is of another store");
+        const auto form = index.get_as<std::uint32_t>(key::form());
+        if (!form) return form.error();
+        if (*form != index_form) return std::string("it has the form of another version of Pier");
         const auto position = index.get_as<Position>(key::position());
         if (!position) return position.error();
         if (!*position) return numbers_.empty() ? std::string() : std::string("it is empty");

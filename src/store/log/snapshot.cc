@@ -8,7 +8,6 @@
 namespace pier::store::log {
 namespace {
 
-constexpr std::uint32_t own_uidl = 1u << 16;  // in Entry::bits, above those of the record
 constexpr int tries_max = 10;
 
 // The octets of one message in its segment. Its record is looked at when the first octet is needed.
@@ -98,123 +97,48 @@ class LogBody : public Body {
 
 }  // namespace
 
-Result<std::shared_ptr<const LogSnapshot>> LogSnapshot::read(const Index& index, const Segments& segments,
-                                                             ChecksumKey key, MailboxId mailbox) {
+Result<std::shared_ptr<const LogSnapshot>> LogSnapshot::open(const Index& index, const Segments& segments,
+                                                             ListingCache& cache, ChecksumKey key,
+                                                             MailboxId mailbox) {
     const auto id = static_cast<std::uint64_t>(mailbox);
+    const auto with = [&](ListingPtr listing, std::uint64_t modseq) {
+        return std::make_shared<const LogSnapshot>(index, key, std::move(listing), modseq);
+    };
+    auto state = index.get_as<MailboxState>(key::mailbox(id));
+    if (!state) return state.error();
+    auto listing = cache.find(id);
+    if (listing && *state && !(*state)->gone && listing->is_of(**state))
+        return with(std::move(listing), (*state)->modseq);
+
     for (int tries = 0; tries < tries_max; ++tries) {
-        std::shared_ptr<LogSnapshot> snapshot(new LogSnapshot(index, key, mailbox));
-        // The state is read first: if the mailbox changes before its entries are read, the snapshot has a
-        // modseq that is too low, and the cache will not take it for current.
-        const auto state = index.get_as<MailboxState>(key::mailbox(id));
+        const std::uint64_t generation = cache.generation();
+        const Index::Moment now(index);
+        state = index.get_as<MailboxState>(key::mailbox(id), &now);
         if (!state) return state.error();
         if (!*state || (*state)->gone)
             return Error{ErrorKind::not_found, "there is no such mailbox (any more)"};
-        snapshot->modseq_ = (*state)->modseq;
-        snapshot->entries_.reserve((*state)->messages);
-        bool malformed = false;
-        const auto read = index.each(key::entries(id), [&](std::string_view at, std::string_view value) {
-            const auto entry = decode<IndexEntry>(value);
-            malformed = !entry;
-            if (malformed) return false;
-            std::uint32_t bits = entry->bits;
-            if (!entry->uidl.empty()) {
-                bits |= own_uidl;
-                snapshot->uidls_.emplace_back(static_cast<std::uint32_t>(snapshot->entries_.size()),
-                                              entry->uidl);
-            }
-            snapshot->entries_.push_back(
-                {entry->guid, entry->octets, entry->place.packed(), key::entry_uid(at), bits});
-            snapshot->octets_ += entry->octets;
-            return true;
-        });
-        if (!read) return read.error();
-        if (malformed)
-            return Error{ErrorKind::corrupt,
-                         "an entry of the index is malformed; `pier store rebuild` makes it anew"};
-        if (snapshot->hold_segments(segments)) return std::shared_ptr<const LogSnapshot>(std::move(snapshot));
+        auto fresh = Listing::read(index, now, segments, id, **state, listing);
+        if (fresh) {
+            cache.keep(*fresh, generation);
+            return with(std::move(*fresh), (*state)->modseq);
+        }
+        if (fresh.error().kind != ErrorKind::busy) return fresh.error();
         // The cleaner has just moved messages: the index knows their new places by now.
     }
     return Error{ErrorKind::corrupt,
                  "the index names a segment that is not there; `pier store rebuild` makes it anew"};
 }
 
-bool LogSnapshot::hold_segments(const Segments& segments) {
-    std::vector<std::uint32_t> numbers;
-    for (const Entry& entry : entries_) {
-        const auto number = Place::unpack(entry.place).segment;
-        if (numbers.empty() || numbers.back() != number) numbers.push_back(number);
-    }
-    std::sort(numbers.begin(), numbers.end());
-    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
-    for (const std::uint32_t number : numbers) {
-        auto segment = segments.find(number);
-        if (!segment) return false;
-        held_.push_back(std::move(segment));
-    }
-    return true;
-}
-
-std::string LogSnapshot::uidl(std::size_t index) const {
-    if ((entries_[index].bits & own_uidl) == 0) return entries_[index].guid.hex();
-    const auto at =
-        std::lower_bound(uidls_.begin(), uidls_.end(), index,
-                         [](const auto& known, std::size_t wanted) { return known.first < wanted; });
-    return at->second;
-}
-
 Result<Details> LogSnapshot::details(std::size_t index) const {
-    const auto entry =
-        index_.get_as<IndexEntry>(key::entry(static_cast<std::uint64_t>(mailbox_), entries_[index].uid));
+    const auto entry = index_.entry(listing_->mailbox(), listing_->entries()[index].uid);
     if (!entry) return entry.error();
     if (!*entry) return Error{ErrorKind::not_found, "the message has been removed"};
     return Details{(*entry)->flags, (*entry)->modseq, Time(std::chrono::microseconds((*entry)->date_us))};
 }
 
 Result<std::unique_ptr<Body>> LogSnapshot::body(std::size_t index) const {
-    const Entry& entry = entries_[index];
-    const auto number = Place::unpack(entry.place).segment;
-    const auto at = std::lower_bound(
-        held_.begin(), held_.end(), number,
-        [](const SegmentPtr& held, std::uint32_t wanted) { return held->number() < wanted; });
-    return std::make_unique<LogBody>(*at, entry, key_);
-}
-
-std::uint64_t LogSnapshot::memory_octets() const {
-    std::uint64_t octets =
-        sizeof *this + entries_.capacity() * sizeof(Entry) + held_.capacity() * sizeof(SegmentPtr);
-    for (const auto& [index, uidl] : uidls_)
-        octets += sizeof(uidls_[0]) + uidl.capacity();
-    return octets;
-}
-
-std::shared_ptr<const LogSnapshot> SnapshotCache::find(MailboxId mailbox, std::uint64_t modseq) {
-    std::lock_guard lock(mutex_);
-    const auto at = by_mailbox_.find(mailbox);
-    if (at == by_mailbox_.end() || (*at->second)->modseq() != modseq) return nullptr;
-    latest_first_.splice(latest_first_.begin(), latest_first_, at->second);
-    return *at->second;
-}
-
-void SnapshotCache::keep(std::shared_ptr<const LogSnapshot> snapshot) {
-    std::lock_guard lock(mutex_);
-    const auto drop = [this](Order::iterator which) {
-        octets_ -= (*which)->memory_octets();
-        by_mailbox_.erase((*which)->mailbox());
-        latest_first_.erase(which);
-    };
-    if (const auto at = by_mailbox_.find(snapshot->mailbox()); at != by_mailbox_.end()) drop(at->second);
-    octets_ += snapshot->memory_octets();
-    latest_first_.push_front(std::move(snapshot));
-    by_mailbox_[latest_first_.front()->mailbox()] = latest_first_.begin();
-    while (octets_ > octets_max_ && !latest_first_.empty())
-        drop(std::prev(latest_first_.end()));
-}
-
-void SnapshotCache::clear() {
-    std::lock_guard lock(mutex_);
-    latest_first_.clear();
-    by_mailbox_.clear();
-    octets_ = 0;
+    const Entry& entry = listing_->entries()[index];
+    return std::make_unique<LogBody>(listing_->segment_of(entry), entry, key_);
 }
 
 }  // namespace pier::store::log

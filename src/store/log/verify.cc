@@ -119,6 +119,9 @@ class Verification {
         if (!index)
             return problem(
                 fmt::format("{}: the next start makes the index anew from the segments", index.error().text));
+        // One of another form is made anew at the next start, so nothing hangs on what is in it.
+        const auto form = (*index)->get_as<std::uint32_t>(key::form());
+        if (!form || *form != index_form) return;
         index_ = std::move(*index);
         if (const auto position = index_->get_as<Position>(key::position()); position && *position)
             position_ = **position;
@@ -137,7 +140,7 @@ class Verification {
         if (!segments) problem(segments.error().text);
         const auto read = index_->each(key::entries_all(), [&](std::string_view at, std::string_view value) {
             const auto [mailbox, uid] = key::entry_of(at);
-            const auto entry = decode<IndexEntry>(value);
+            const auto entry = decode_listed(value);
             const auto found = entry ? message_octets_.find(entry->place.packed()) : message_octets_.end();
             if (found == message_octets_.end() || found->second != entry->octets)
                 problem(fmt::format(
