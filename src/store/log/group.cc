@@ -53,6 +53,14 @@ Guid Group::next_guid() {
     return fresh > last ? fresh : successor(last);
 }
 
+std::uint64_t payload_checksum(std::string_view first, std::string_view second) {
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, first.data(), first.size());
+    XXH3_64bits_update(&state, second.data(), second.size());
+    return XXH3_64bits_digest(&state);
+}
+
 std::uint64_t Group::checksum_of(const Payload& payload) {
     if (payload.checksum) return *payload.checksum;
     XXH3_state_t state;

@@ -23,9 +23,12 @@ struct Payload {
     const LogSpool* spool = nullptr;  // the same
     const File* file = nullptr;
     std::uint64_t file_offset = 0, file_octets = 0;
-    std::optional<std::uint64_t>
-        checksum;  // known already (copying forward): kept, so that damage stays visible
+    // Known already: of what is in memory, and when copying forward, so that damage stays visible.
+    std::optional<std::uint64_t> checksum;
 };
+
+// Of the two, one behind the other.
+std::uint64_t payload_checksum(std::string_view first, std::string_view second);
 
 class Group {
   public:

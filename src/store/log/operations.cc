@@ -64,8 +64,12 @@ class Answering<void> : public Operation {
 
 class AppendOperation : public Answering<std::vector<Result<Appended>>> {
   public:
+    // What is in memory is looked through here, on the caller's thread: there are many of those, and one
+    // appender.
     AppendOperation(NewMessage message, Done<std::vector<Result<Appended>>> done)
-        : Answering(std::move(done)), message_(std::move(message)) {}
+        : Answering(std::move(done)), message_(std::move(message)), bits_(dot_lines() ? bit::dot_lines : 0) {
+        if (spool().file() == nullptr) checksum_ = payload_checksum(message_.prefix, spool().memory());
+    }
 
     std::uint64_t octets() const override { return spool().octets() + message_.prefix.size(); }
     bool may_use_reserve() const override { return false; }
@@ -93,11 +97,11 @@ class AppendOperation : public Answering<std::vector<Result<Appended>>> {
         entry.modseq = mailbox->modseq + 1;
         entry.uidl = target.uidl;
         entry.import_key = target.import_key;
-        entry.bits = dot_lines() ? bit::dot_lines : 0;
+        entry.bits = bits_;
         const Uid uid = mailbox->uid_next;
         if (owner_uid_ == 0) {
             body_ = group.add(message_record(id, uid, mailbox->account, entry),
-                              {message_.prefix, &spool(), nullptr, 0, 0, {}});
+                              {message_.prefix, &spool(), nullptr, 0, 0, checksum_});
             owner_mailbox_ = id;
             owner_uid_ = uid;
         } else {
@@ -135,6 +139,8 @@ class AppendOperation : public Answering<std::vector<Result<Appended>>> {
     }
 
     NewMessage message_;
+    const std::uint16_t bits_;
+    std::optional<std::uint64_t> checksum_;
     Place body_;
     std::uint64_t owner_mailbox_ = 0;
     Uid owner_uid_ = 0;
