@@ -208,8 +208,11 @@ void Client::finish_sending() {
     ::shutdown(fd_, SHUT_WR);
 }
 
-void Client::shrink_receive_buffer() {
-    const int octets = 4096;
+void Client::abandon() {
+    ::shutdown(fd_, SHUT_RDWR);
+}
+
+void Client::shrink_receive_buffer(int octets) {
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets);
 }
 

@@ -83,7 +83,8 @@ class Client {
     std::string until_dot();  // a multi-line answer's rest, still stuffed, without the last line
     std::string rest();       // until the peer's end
     void finish_sending();
-    void shrink_receive_buffer();
+    void abandon();  // both directions end, also for a thread that is sending
+    void shrink_receive_buffer(int octets = 4096);
 
   private:
     std::string more();
