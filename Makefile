@@ -3,6 +3,7 @@ JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 3600
 BENCH_SECONDS ?= 1
+BENCH_ROUNDS ?= 3
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
@@ -30,12 +31,13 @@ soak: ## thousands of kills under load, for SOAK_SECONDS (3600)
 	packaging/build.sh release -DPIER_TESTS=OFF pier
 	exec python3 tests/crash/crash.py --pier build/release/pier --seconds $(SOAK_SECONDS)
 
-bench: ## how fast it is: Pier, Dovecot and the limit side by side, BENCH_SECONDS (1) for each run; bench/README.md
+bench: ## Pier, Dovecot and the limit side by side, ten minutes; BENCH_SECONDS, BENCH_ONLY, BENCH_LARGE=1: bench/README.md
 	@packaging/install-deps.sh build run bench
 	packaging/build.sh release -DPIER_TESTS=OFF -DPIER_BENCH=ON pier pier_load pier_limit
 	python3 bench/load_test.py build/release/bench/pier_load
-	exec python3 bench/run.py --pier build/release/pier --load build/release/bench/pier_load \
-	    --limit build/release/bench/pier_limit --dovecot mdbox,sdbox --seconds $(BENCH_SECONDS)
+	exec python3 bench/run.py --pier build/release/pier --load build/release/bench/pier_load --limit build/release/bench/pier_limit \
+	    --dovecot mdbox,sdbox --seconds $(BENCH_SECONDS) --rounds $(BENCH_ROUNDS) $(if $(BENCH_LARGE),--large) \
+	    $(if $(BENCH_ONLY),--only $(BENCH_ONLY),--results bench/RESULTS.md)
 
 fuzz: ## each fuzzer for FUZZ_SECONDS (600); new inputs stay in build/fuzz-corpus
 	@packaging/install-deps.sh build test

@@ -15,19 +15,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from servers import DOMAIN, TOP, Dovecot, Limit, Pier
+import fresh
+import results
+from pier_load import Wrong, number, run_load
+from servers import DOMAIN, TOP, Dovecot, Limit, Pier, use_rsa_certificate
 
 USERS = 32                  # more connections than users share maildrops
 SESSION_MESSAGES = 20       # in a maildrop of the session load
 RETR_MESSAGES = 100         # realistic sizes, in a maildrop of the retr load
 DRAIN_MESSAGES = 200        # of SMALL_OCTETS, in a maildrop of the drain load
 SMALL_OCTETS = 10_000
-SEED = 20261121
 LOADS = ["poll", "session", "retr", "small", "drain", "deliver"]
-
-
-class Wrong(Exception):
-    """What went wrong, for a person."""
+RSA_LOADS = ["rsa"]         # want servers with another certificate
+FRESH_LOADS = ["idle", "held", "bigbox", "startup"]     # want servers that have done nothing yet
+ALL_LOADS = LOADS + RSA_LOADS + FRESH_LOADS
 
 
 class Bench:
@@ -40,12 +41,7 @@ class Bench:
         self.rows = []
 
     def run(self, server, kind, port, *words):
-        """One run of pier_load."""
-        command = [self.options.load.resolve(), kind, "--port", port, "--users", self.users_file, "--server-pid", server.pid, "--seed", SEED, *words]
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Wrong(f"{server.name}: {done.stderr.strip()}\nthe command was: {' '.join(map(str, command))}")
-        return json.loads(done.stdout)
+        return run_load(self.options.load, server, kind, port, "--users", self.users_file, *words)
 
     def fill(self, server, count, octets):
         """`count` messages into each maildrop."""
@@ -80,7 +76,7 @@ class Bench:
                     result["messages_per_sync"] = result["operations"] / max(1, syncs[0])
                 check(server, tls, result)
                 rounds[server.name].append(result)
-        self.rows.append({"load": name, "tls": tls, "connections": connections, "kind": kind,
+        self.rows.append({"load": name, "tls": tls, "connections": connections,
                           "servers": {server: median(results) for server, results in rounds.items()}, "rounds": rounds})
         print_row(self.rows[-1])
 
@@ -118,6 +114,12 @@ class Bench:
                 self.measure("retr 10 KB", "retr", tls, connections)
                 self.measure("retr 10 KB by 8", "retr", tls, connections, "--pipeline", 8)
         self.empty_all()
+
+    def rsa(self):
+        self.fill_all(SESSION_MESSAGES, 1000)
+        for tls in ("implicit", "resumed"):
+            for connections in self.connections(32):
+                self.measure("session, RSA", "session", tls, connections)
 
     def drain(self):
         for tls in ("none", "implicit"):
@@ -165,10 +167,6 @@ def line(cells):
     return " ".join(f"{cell:<{width}}" if n in (0, 1, 3) else f"{cell:>{width}}" for n, (cell, (_, width)) in enumerate(zip(cells, COLUMNS)))
 
 
-def number(value):
-    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
 def print_row(row):
     limit = row["servers"].get("limit", {}).get("server_cpu_us_per_operation")
     for name, found in row["servers"].items():
@@ -182,7 +180,7 @@ def print_row(row):
 
 def machine():
     models = [text.split(":", 1)[1].strip() for text in Path("/proc/cpuinfo").read_text().splitlines() if text.startswith("model name")]
-    return {"cpu": models[0] if models else platform.machine(), "cores": os.cpu_count(), "kernel": platform.release(),
+    return {"cpu": models[0] if models else platform.machine(), "cores": os.cpu_count(), "kernel": platform.release().split("-")[0],
             "load_average_before": os.getloadavg()[0]}
 
 
@@ -198,30 +196,56 @@ def make_servers(options):
     return servers
 
 
-def measure(options, names):
-    passwords = [(f"user{n:02}@{DOMAIN}", f"load-{n:02}-Xo4uyei8") for n in range(1, USERS + 1)]
-    servers = make_servers(options)
-    try:
-        with tempfile.NamedTemporaryFile("w", suffix=".users") as users:
-            users.write("".join(f"{name} {password}\n" for name, password in passwords))
-            users.flush()
-            about = {"machine": machine()}
-            for server in servers:
-                server.add_users(passwords)
+class Running:
+    """Servers that know the users of the file; started, and stopped in the end."""
+
+    def __init__(self, servers, passwords, prepare=lambda server: None):
+        self.servers = servers
+        self.passwords = passwords
+        self.prepare = prepare
+
+    def __enter__(self):
+        try:
+            for server in self.servers:
+                server.add_users(self.passwords)
+                self.prepare(server)
                 server.start()
-                about[server.name] = server.about()
-            print(json.dumps(about, ensure_ascii=False))
-            print(line([name for name, _ in COLUMNS]), flush=True)
-            bench = Bench(servers, users.name, options)
-            for name in names:
-                getattr(bench, name)()
-    except BaseException:
-        for server in servers:
-            server.abandon()
-        raise
-    for server in servers:
-        server.stop()
-    return {**about, "rows": bench.rows}
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self.servers
+
+    def __exit__(self, kind, value, trace):
+        for server in self.servers:
+            if kind is None:
+                server.stop()
+            else:
+                server.abandon()
+
+
+def measure(options):
+    passwords = [(f"user{n:02}@{DOMAIN}", f"load-{n:02}-Xo4uyei8") for n in range(1, USERS + 1)]
+    report = {"machine": machine(), "options": {"seconds": options.seconds, "rounds": options.rounds}, "about": {}, "rows": []}
+    with tempfile.NamedTemporaryFile("w", suffix=".users") as users:
+        users.write("".join(f"{name} {password}\n" for name, password in passwords))
+        users.flush()
+        for names, prepare in ((LOADS, lambda server: None), (RSA_LOADS, use_rsa_certificate)):
+            names = [name for name in names if name in options.only]
+            if names:
+                with Running(make_servers(options), passwords, prepare) as servers:
+                    report["about"] = {server.name: server.about() for server in servers}
+                    print(json.dumps({"machine": report["machine"], **report["about"]}, ensure_ascii=False))
+                    print(line([name for name, _ in COLUMNS]), flush=True)
+                    bench = Bench(servers, users.name, options)
+                    for name in names:
+                        getattr(bench, name)()
+                    report["rows"] += bench.rows
+        for name in FRESH_LOADS:
+            if name in options.only:
+                for row in getattr(fresh, name)(options, lambda: Running(make_servers(options), passwords), users.name):
+                    report["rows"].append(row)
+                    print(results.row_text(row), flush=True)
+    return report
 
 
 def options_of():
@@ -234,8 +258,10 @@ def options_of():
     parser.add_argument("--seconds", type=float, default=1, help="of each run (1)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each server for each row; what counts is their median (3)")
     parser.add_argument("--connections", help="for poll, session and retr, as in 1,32,256")
-    parser.add_argument("--only", help=f"some of {','.join(LOADS)}")
-    parser.add_argument("--out", type=Path, default=TOP / "build/bench-results.json")
+    parser.add_argument("--only", help=f"some of {','.join(ALL_LOADS)} (all but startup)")
+    parser.add_argument("--large", action="store_true", help="startup as well, which delivers a million messages first")
+    parser.add_argument("--out", type=Path, default=TOP / "build/bench-results.json", help="numbers for programs")
+    parser.add_argument("--results", type=Path, help="a page for people, and plots beside it")
     options = parser.parse_args()
     known = [name for name in ("limit", "pier", "dovecot") if getattr(options, name)]
     options.servers = options.servers.split(",") if options.servers else known
@@ -243,20 +269,24 @@ def options_of():
         if name not in known:
             parser.error(f"the server {name} is not given; see --{name}")
     options.connections = [int(word) for word in options.connections.split(",")] if options.connections else None
-    options.only = options.only.split(",") if options.only else LOADS
+    options.only = options.only.split(",") if options.only else [name for name in ALL_LOADS if name != "startup" or options.large]
     for name in options.only:
-        if name not in LOADS:
-            parser.error(f"no load {name}; there are: {' '.join(LOADS)}")
+        if name not in ALL_LOADS:
+            parser.error(f"no load {name}; there are: {' '.join(ALL_LOADS)}")
     return options
 
 
 def main():
     options = options_of()
     began = time.monotonic()
-    report = measure(options, options.only)
+    report = measure(options)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     print(f"{time.monotonic() - began:.0f} s; all octet counts and checksums were right; numbers for programs: {options.out}")
+    if options.results:
+        results.write(report, options.results)
+        subprocess.run([Path(__file__).with_name("plots.py"), options.out, options.results.parent / "plots"], check=True)
+        print(f"for people: {options.results}")
     return 0
 
 

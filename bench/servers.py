@@ -1,11 +1,13 @@
 """The servers that can be put under load. Each is a class with the same few names, so that run.py knows no server:
 
     name                                what the tables call it
-    start(), stop()                     in a temporary folder, on free loopback ports
+    start(), stop(), restart()          in a temporary folder, on free loopback ports; stop() removes the folder
     add_users([(name, password)])       before start(); each name is an address, and its maildrop is empty
     pid                                 of the process whose tree does the work
     pop3_port, pop3s_port, lmtp_port    POP3 with STLS, POP3 over TLS, LMTP
+    folder                              its tls/server.pem and tls/server.key may be replaced before start()
     syncs()                             (syncs, records made durable by them) since the start, or None
+    first_login                         pass or scram: which of them hashes no password on the server when it has just been started
     shares_tickets                      whether every connection that offers a TLS session must be resumed
     about()                             {what a reader of the results should know of it: what}
 """
@@ -30,9 +32,17 @@ DOVECOT = "/usr/sbin/dovecot"
 START_SECONDS = 30
 
 
+def use_rsa_certificate(server):
+    """In place of the usual one, which is ECDSA on P-256."""
+    tls = server.folder / "tls"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", tls / "server.key", "-out", tls / "server.pem", "-days", "30",
+                    "-subj", "/CN=localhost"], check=True, capture_output=True)
+
+
 class Limit:
     """pier_limit: the least that a server can do. It knows everybody, and forgets the mail when it stops."""
     name = "limit"
+    first_login = "pass"
     shares_tickets = True
 
     def __init__(self, program):
@@ -59,6 +69,9 @@ class Limit:
 
     abandon = stop
 
+    def restart(self):
+        """Would forget the mail, so it does nothing."""
+
     @property
     def pid(self):
         return self.process.pid
@@ -74,15 +87,21 @@ class Limit:
 
 
 class Pier:
-    """`pier serve` with nothing set but its folder, ports and certificate."""
+    """`pier serve` with nothing set but its folder, ports, certificate, and as many connections as a process may have."""
     name = "pier"
+    first_login = "scram"
     shares_tickets = True
 
     def __init__(self, program):
-        self.server = PierServer(program)
+        self.server = PierServer(program, settings="[limits]\nconnections_max = 20000\n")
+        self.has_domain = False
         self.pop3_port, self.pop3s_port, self.lmtp_port = self.server.pop3_port, self.server.pop3s_port, self.server.lmtp_port
 
     def start(self):
+        self.server.start()
+
+    def restart(self):
+        self.server.stop()
         self.server.start()
 
     def stop(self):
@@ -97,8 +116,14 @@ class Pier:
     def pid(self):
         return self.server.process.pid
 
+    @property
+    def folder(self):
+        return self.server.folder
+
     def add_users(self, users):
-        self.server.cli("domain", "add", DOMAIN)
+        if not self.has_domain:
+            self.server.cli("domain", "add", DOMAIN)
+            self.has_domain = True
         for name, password in users:
             self.server.add_account(name, password)
 
@@ -115,6 +140,7 @@ class Pier:
 class Dovecot:
     """Debian's Dovecot with a folder and configuration of its own, tuned for speed (dovecot.conf, README.md). Called after its
     mailbox format. All its processes are children of one."""
+    first_login = "pass"        # it keeps the passwords plain here
     shares_tickets = False      # each of its login processes has keys of its own
 
     def __init__(self, storage):
@@ -128,7 +154,7 @@ class Dovecot:
         self.process = None
         # Dovecot serves no mail as root.
         root = os.getuid() == 0
-        owner = pwd.getpwnam("dovecot") if root else pwd.getpwuid(os.getuid())
+        self.owner = owner = pwd.getpwnam("dovecot") if root else pwd.getpwuid(os.getuid())
         mail = self.folder / "mail"
         mail.mkdir()
         os.chown(mail, owner.pw_uid, owner.pw_gid)
@@ -156,6 +182,11 @@ class Dovecot:
     def halt(self):
         self.process.terminate()
         self.process.wait()
+        self.process = None
+
+    def restart(self):
+        self.halt()
+        self.start()
 
     def stop(self):
         if self.process:
@@ -170,6 +201,18 @@ class Dovecot:
     @property
     def pid(self):
         return self.process.pid
+
+    def import_mail(self, user, messages):
+        """`messages` into the INBOX of `user`, by files: its LMTP would take minutes."""
+        source = self.folder / "mail/source"
+        for name in ("cur", "new", "tmp"):
+            (source / name).mkdir(parents=True)
+        for number, message in enumerate(messages):
+            (source / f"cur/{1_700_000_000 + number}.M{number}P1.bench:2,").write_bytes(message.replace(b"\r\n", b"\n"))
+        for path in (source, *source.rglob("*")):
+            os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
+        subprocess.run(["doveadm", "-c", self.config, "import", "-u", user, f"maildir:{source}", "", "all"], check=True)
+        shutil.rmtree(source)
 
     def add_users(self, users):
         with open(self.folder / "users", "a") as file:
