@@ -51,7 +51,7 @@ struct Authenticator::Impl {
     Directory& directory;
     const AuthLimits limits;
     RememberedPasswords passwords;
-    std::atomic<std::uint64_t> checked = 0, remembered = 0;
+    std::atomic<std::uint64_t> checked = 0, remembered = 0, turned_away = 0;
 
     std::mutex mutex;
     std::condition_variable wake;
@@ -147,6 +147,7 @@ void Authenticator::check_password(std::string authzid, std::string user, std::s
     std::unique_lock lock(impl_->mutex);
     if (impl_->waiting.size() >= impl_->limits.waiting_max) {
         lock.unlock();
+        ++impl_->turned_away;
         wipe(password);
         done(too_busy());
         return;
@@ -166,7 +167,16 @@ std::optional<Verdict> Authenticator::remembered(std::string_view authzid, std::
 }
 
 Authenticator::Counts Authenticator::counts() const {
-    return {impl_->checked, impl_->remembered};
+    std::uint64_t waiting = 0;
+    {
+        std::lock_guard lock(impl_->mutex);
+        waiting = impl_->waiting.size();
+    }
+    return {.checked = impl_->checked,
+            .remembered = impl_->remembered,
+            .turned_away = impl_->turned_away,
+            .waiting = waiting,
+            .kept = impl_->passwords.size()};
 }
 
 wire::ScramKeys Authenticator::scram_keys(std::string_view user, wire::ScramHash hash) const {

@@ -49,9 +49,12 @@ class Authenticator {
     // After a SCRAM proof: the account, or why not. Never waits.
     Verdict proven(std::string_view authzid, std::string_view user) const;
 
-    // Since the start: passwords checked at full cost, and logins that remembered() answered.
     struct Counts {
-        std::uint64_t checked = 0, remembered = 0;
+        std::uint64_t checked = 0;      // since the start: passwords, at full cost
+        std::uint64_t remembered = 0;   // since the start: logins that remembered() answered
+        std::uint64_t turned_away = 0;  // since the start: because AuthLimits::waiting_max were waiting
+        std::uint64_t waiting = 0;      // now
+        std::uint64_t kept = 0;         // now: remembered passwords
     };
     Counts counts() const;
 

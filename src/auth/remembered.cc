@@ -59,4 +59,9 @@ bool RememberedPasswords::knows(const Account& account, std::string_view passwor
     return true;
 }
 
+std::size_t RememberedPasswords::size() const {
+    std::lock_guard lock(mutex_);
+    return latest_first_.size();
+}
+
 }  // namespace pier::auth

@@ -31,6 +31,7 @@ class RememberedPasswords {
     // This password has been checked against this very account and is right.
     void remember(const Account& account, std::string_view password);
     bool knows(const Account& account, std::string_view password);
+    std::size_t size() const;
 
   private:
     using Mark = std::array<unsigned char, crypto_auth_hmacsha256_BYTES>;
@@ -46,7 +47,7 @@ class RememberedPasswords {
 
     const std::size_t passwords_max_;
     crypto_auth_hmacsha256_state keyed_;  // the key taken in; each mark starts from a copy
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::list<Mark> latest_first_;
     std::unordered_map<Mark, std::list<Mark>::iterator, MarkHash> places_;
 };

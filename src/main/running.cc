@@ -221,17 +221,28 @@ boost::json::object Running::status() const {
                                {"started", to_rfc3339(started_)},
                                {"up_s", up},
                                {"listeners", std::move(listeners)}};
-    status["connections"] = {
-        {"open", server_->connections()}, {"accepted", server_->accepted()}, {"refused", server_->refused()}};
+    const auto auth = authenticator_->counts();
+    status["connections"] = {{"open", server_->connections()}, {"accepted", server_->accepted()}};
     status["pop3"] = {{"logins", pop3_->logins.load()},
                       {"failed_logins", pop3_->failed_logins.load()},
                       {"retrieved", pop3_->retrieved.load()},
                       {"removed", pop3_->removed.load()}};
-    const auto auth = authenticator_->counts();
     status["auth"] = {{"checked", auth.checked}, {"remembered", auth.remembered}};
     status["lmtp"] = {{"messages", lmtp_->messages.load()},
                       {"delivered", lmtp_->recipients.load()},
                       {"octets", lmtp_->octets.load()}};
+    // Each by its name in the configuration: what it is, how much of it is used, how often it was reached.
+    status["limits"] = {
+        {"limits.connections_max",
+         {{"limit", config_.limits.connections_max},
+          {"now", server_->connections()},
+          {"reached", server_->refused_in_all()}}},
+        {"limits.connections_per_address_max",
+         {{"limit", config_.limits.connections_per_address_max},
+          {"reached", server_->refused_per_address()}}},
+        {"auth.waiting_max",
+         {{"limit", config_.auth.limits.waiting_max}, {"now", auth.waiting}, {"reached", auth.turned_away}}},
+        {"auth.remembered_max", {{"limit", config_.auth.limits.remembered_max}, {"now", auth.kept}}}};
     if (tls_) status["tls"] = {{"certificate", config_.tls.certificate}, {"days_left", tls_->days_left()}};
     return status;
 }

@@ -60,6 +60,7 @@ bool Server::responsive(std::chrono::seconds limit) const {
 bool Server::admit(const net::Endpoint& peer) {
     if (connections_.fetch_add(1) >= limits_.connections_max) {
         --connections_;
+        ++refused_in_all_;
         return false;
     }
     if (peer.is_loopback()) return true;
@@ -67,6 +68,7 @@ bool Server::admit(const net::Endpoint& peer) {
     std::size_t& count = per_address_[net::network_of(peer)];
     if (count >= limits_.connections_per_address_max) {
         --connections_;
+        ++refused_per_address_;
         return false;
     }
     ++count;
@@ -84,7 +86,6 @@ void Server::leave(const net::Endpoint& peer) {
 void Server::take(const Listener& listener, EventLoop& loop, int fd, const net::Endpoint& peer) {
     ++accepted_;
     if (!admit(peer)) {
-        ++refused_;
         log::warning(
             "connection.refused",
             {{"listener", listener.options.name}, {"peer", peer.text()}, {"reason", "too many connections"}});

@@ -55,7 +55,9 @@ class Server {
 
     std::size_t connections() const { return connections_; }
     std::uint64_t accepted() const { return accepted_; }
-    std::uint64_t refused() const { return refused_; }
+    // How often a limit has turned somebody away.
+    std::uint64_t refused_in_all() const { return refused_in_all_; }
+    std::uint64_t refused_per_address() const { return refused_per_address_; }
     std::vector<std::pair<std::string, net::Endpoint>> listeners() const;  // name, address
 
   private:
@@ -77,7 +79,7 @@ class Server {
     std::vector<std::thread> threads_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::atomic<std::size_t> connections_ = 0;
-    std::atomic<std::uint64_t> accepted_ = 0, refused_ = 0;
+    std::atomic<std::uint64_t> accepted_ = 0, refused_in_all_ = 0, refused_per_address_ = 0;
     std::mutex per_address_mutex_;
     std::unordered_map<std::string, std::size_t> per_address_;
 };

@@ -255,7 +255,7 @@ TEST(Server, MoreConnectionsThanAllowedAreToldSo) {
     second.line();
     Client third(served.pop3_port);
     EXPECT_EQ(third.rest(), "-ERR busy\r\n");
-    EXPECT_EQ(served.server().refused(), 1u);
+    EXPECT_EQ(served.server().refused_in_all(), 1u);
 }
 
 TEST(Server, NonsenseOnATlsPortIsClosedAndNotEchoed) {
