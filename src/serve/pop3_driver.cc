@@ -163,8 +163,10 @@ class Driver {
                 co_return pop3::LoginRefused{Why::in_use, fmt::format("Maildrop is in use by {} since {}",
                                                                       holder.peer, to_rfc3339(holder.since))};
         }
-        auto snapshot = co_await net::on_pool(connection_.loop(), service_.disk_pool,
-                                              [&] { return service_.store.open(account->inbox); });
+        auto snapshot = service_.store.open(account->inbox, store::Wait::no_wait);
+        if (!snapshot && snapshot.error().kind == ErrorKind::busy)
+            snapshot = co_await net::on_pool(connection_.loop(), service_.disk_pool,
+                                             [&] { return service_.store.open(account->inbox); });
         if (!snapshot) {
             lease_.reset();
             log::error("pop3.open.failed", {{"user", account->name}, {"reason", snapshot.error().text}});

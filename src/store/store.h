@@ -230,7 +230,9 @@ class Store {
     enum class Source { keep, remove };
     virtual void copy(MailboxId from, std::vector<Uid> uids, MailboxId to, Source source,
                       Done<std::vector<Uid>> done) = 0;
-    virtual Result<std::shared_ptr<const Snapshot>> open(MailboxId mailbox) = 0;
+    // With Wait::no_wait it fails with `busy` instead of waiting for the disk or reading a long listing (then
+    // ask again on a thread that may wait); an event loop may call that.
+    virtual Result<std::shared_ptr<const Snapshot>> open(MailboxId mailbox, Wait wait = Wait::may_block) = 0;
 
     virtual Stats stats() const = 0;
     virtual bool failed() const = 0;  // a sync failed: nothing is accepted any more

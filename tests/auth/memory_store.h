@@ -130,7 +130,9 @@ class MemoryStore final : public store::Store {
               store::Done<std::vector<store::Uid>>) override {
         std::abort();
     }
-    Result<std::shared_ptr<const store::Snapshot>> open(store::MailboxId) override { std::abort(); }
+    Result<std::shared_ptr<const store::Snapshot>> open(store::MailboxId, store::Wait) override {
+        std::abort();
+    }
     store::Stats stats() const override { return {}; }
     bool failed() const override { return false; }
 

@@ -1,4 +1,5 @@
 // What store.h promises of snapshots and bodies, for every engine.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -207,6 +208,35 @@ TEST_P(ReadConformance, WhoDoesNotWaitGetsTheSameOctetsOrBusy) {
     } else {
         EXPECT_EQ(got.error().kind, ErrorKind::busy);
     }
+}
+
+// Who does not wait is told of every change all the same, or to come back.
+TEST_P(ReadConformance, OpeningWithoutWaitingGivesThePresentMailboxOrBusy) {
+    int busy = 0;
+    const auto compare = [&] {
+        const auto at_once = store().open(inbox, Wait::no_wait);
+        const auto present = snapshot_of(inbox);
+        if (!at_once) {
+            EXPECT_EQ(at_once.error().kind, ErrorKind::busy);
+            ++busy;
+            return;
+        }
+        EXPECT_TRUE(
+            std::ranges::equal((*at_once)->entries(), present->entries(), {}, &Entry::guid, &Entry::guid));
+        EXPECT_EQ((*at_once)->modseq(), present->modseq());
+    };
+    compare();
+    for (int i = 0; i < 5; ++i) {
+        add(inbox, "more");
+        compare();
+    }
+    ASSERT_EQ(*expunge(store(), inbox, {2, 4}), 2u);
+    compare();
+    EXPECT_EQ(busy, 0) << "so little is in memory, or soon read";
+    ASSERT_TRUE(remove_mailbox(store(), inbox));
+    const auto gone = store().open(inbox, Wait::no_wait);
+    ASSERT_FALSE(gone.has_value());
+    EXPECT_EQ(gone.error().kind, ErrorKind::not_found);
 }
 
 TEST_P(ReadConformance, ABodysFileHoldsExactlyItsOctets) {

@@ -263,7 +263,7 @@ void MessageStore::copy(MailboxId, std::vector<Uid>, MailboxId, Source, Done<std
     later([done = std::move(done)] { done(not_done()); });
 }
 
-Result<std::shared_ptr<const Snapshot>> MessageStore::open(MailboxId mailbox) {
+Result<std::shared_ptr<const Snapshot>> MessageStore::open(MailboxId mailbox, Wait) {
     const std::lock_guard lock(disk_->mutex);
     const auto at = disk_->mailboxes.find(static_cast<std::uint64_t>(mailbox));
     if (at == disk_->mailboxes.end()) return Error(ErrorKind::not_found, "no such mailbox");

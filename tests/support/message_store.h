@@ -76,7 +76,7 @@ class MessageStore final : public store::Store {
                    store::Done<void> done) override;
     void copy(store::MailboxId from, std::vector<store::Uid> uids, store::MailboxId to, Source source,
               store::Done<std::vector<store::Uid>> done) override;
-    Result<std::shared_ptr<const store::Snapshot>> open(store::MailboxId mailbox) override;
+    Result<std::shared_ptr<const store::Snapshot>> open(store::MailboxId mailbox, store::Wait wait) override;
     store::Stats stats() const override { return {}; }
     bool failed() const override { return false; }
 

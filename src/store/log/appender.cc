@@ -4,7 +4,8 @@
 #include <future>
 
 #include <fmt/format.h>
-#include <xxhash.h>
+
+#include "store/log/checksum.h"
 
 namespace pier::store::log {
 
@@ -198,7 +199,7 @@ Result<void> Appender::seal_active() {
     record.type = RecordType::table;
     record.group_start = active_.end;
     record.payload_octets = active_.table.size();
-    record.payload_checksum = XXH3_64bits(active_.table.data(), active_.table.size());
+    record.payload_checksum = checksum_of(active_.table);
     const std::string head = encode_record(record, key_);
     const std::string footer = encode_footer(active_.end, key_);
     const std::string filling(record_octets(head.size() - record_header_octets, active_.table.size()) -

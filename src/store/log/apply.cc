@@ -46,9 +46,7 @@ void Applier::apply(const Record& record, Place place, std::uint64_t total_octet
         case RecordType::remove: {
             MailboxState& state = mailbox_of(record);
             state.modseq = std::max(state.modseq, record.modseq);
-            for (const Removal& removal : record.removals)
-                remove_entry(record.mailbox, removal.uid, record.date_us);
-            return;
+            return remove_entries(record);
         }
         case RecordType::mailbox:
             return apply_mailbox(record, place);
@@ -97,7 +95,8 @@ void Applier::apply_copy(const Record& record, Place place) {
     if (record.from_uid == 0) return;
     if (MailboxState* from = find_mailbox_to_change(record.from_mailbox))
         from->modseq = std::max(from->modseq, record.from_modseq);
-    remove_entry(record.from_mailbox, record.from_uid, record.date_us);
+    if (const auto taken = entry(record.from_mailbox, record.from_uid))
+        remove_entry(record.from_mailbox, record.from_uid, *taken, record.date_us);
 }
 
 void Applier::apply_flags(const Record& record) {
@@ -133,12 +132,25 @@ void Applier::put_entry(const Record& record, IndexEntry entry) {
     put(record.mailbox, record.uid, entry);
 }
 
-void Applier::remove_entry(std::uint64_t mailbox, Uid uid, std::int64_t when_us) {
-    const auto gone = entry(mailbox, uid);
+void Applier::remove_entries(const Record& record) {
+    std::vector<Uid> uids;
+    for (const Removal& removal : record.removals)
+        uids.push_back(removal.uid);
+    std::sort(uids.begin(), uids.end());
+    // One that several segments state is listed for each of them.
+    uids.erase(std::unique(uids.begin(), uids.end()), uids.end());
+    std::vector<std::pair<Uid, IndexEntry>> there;
+    batch_.entries(record.mailbox, uids,
+                   [&](Uid uid, IndexEntry entry) { there.emplace_back(uid, std::move(entry)); });
+    for (const auto& [uid, entry] : there)
+        remove_entry(record.mailbox, uid, entry, record.date_us);
+}
+
+void Applier::remove_entry(std::uint64_t mailbox, Uid uid, const IndexEntry& gone, std::int64_t when_us) {
     MailboxState* state = find_mailbox_to_change(mailbox);
-    if (!gone || state == nullptr) return;
-    count(*state, -1, gone->octets);
-    release_body(mailbox, uid, *gone, when_us);
+    if (state == nullptr) return;
+    count(*state, -1, gone.octets);
+    release_body(mailbox, uid, gone, when_us);
     batch_.erase(key::entry(mailbox, uid));
 }
 
@@ -199,7 +211,8 @@ void Applier::apply_mailbox(const Record& record, Place place) {
             return true;
         });
         for (const Uid uid : uids)
-            remove_entry(record.mailbox, uid, record.date_us);
+            if (const auto there = entry(record.mailbox, uid))
+                remove_entry(record.mailbox, uid, *there, record.date_us);
         if (!state.gone) erase_name();
         state.gone = true;
         state.name = record.name;

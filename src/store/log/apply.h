@@ -49,7 +49,8 @@ class Applier {
     // Puts the entry into its mailbox, in place of the one that is there if it is stated again.
     void put_entry(const Record& record, IndexEntry entry);
     void put(std::uint64_t mailbox, Uid uid, const IndexEntry& entry);
-    void remove_entry(std::uint64_t mailbox, Uid uid, std::int64_t when_us);
+    void remove_entries(const Record& record);
+    void remove_entry(std::uint64_t mailbox, Uid uid, const IndexEntry& gone, std::int64_t when_us);
     // The entry does not need its octets any more; whether anybody else does is for the references to say.
     void release_body(std::uint64_t mailbox, Uid uid, const IndexEntry& entry, std::int64_t when_us);
     bool referenced(Place place) const;

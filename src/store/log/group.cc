@@ -2,10 +2,8 @@
 
 #include <algorithm>
 
-#define XXH_STATIC_LINKING_ONLY  // for a state on the stack
-#include <xxhash.h>
-
 #include "base/random.h"
+#include "store/log/checksum.h"
 
 namespace pier::store::log {
 namespace {
@@ -53,21 +51,11 @@ Guid Group::next_guid() {
     return fresh > last ? fresh : successor(last);
 }
 
-std::uint64_t payload_checksum(std::string_view first, std::string_view second) {
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, first.data(), first.size());
-    XXH3_64bits_update(&state, second.data(), second.size());
-    return XXH3_64bits_digest(&state);
-}
-
 std::uint64_t Group::checksum_of(const Payload& payload) {
     if (payload.checksum) return *payload.checksum;
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, payload.text.data(), payload.text.size());
-    const std::string_view memory = memory_of(payload);
-    XXH3_64bits_update(&state, memory.data(), memory.size());
+    Checksum sum;
+    sum.add(payload.text);
+    sum.add(memory_of(payload));
     if (const File* file = file_of(payload)) {
         std::string block(block_octets, '\0');
         std::uint64_t left = file_octets_of(payload), offset = payload.file_offset;
@@ -79,12 +67,12 @@ std::uint64_t Group::checksum_of(const Payload& payload) {
                                : n.error());
                 break;
             }
-            XXH3_64bits_update(&state, block.data(), *n);
+            sum.add({block.data(), *n});
             offset += *n;
             left -= *n;
         }
     }
-    return XXH3_64bits_digest(&state);
+    return sum.value();
 }
 
 Place Group::add(Record record, const Payload& payload) {

@@ -27,9 +27,6 @@ struct Payload {
     std::optional<std::uint64_t> checksum;
 };
 
-// Of the two, one behind the other.
-std::uint64_t payload_checksum(std::string_view first, std::string_view second);
-
 class Group {
   public:
     struct Target {

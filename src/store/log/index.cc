@@ -4,10 +4,17 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
 #include <rocksdb/utilities/write_batch_with_index.h>
 
 namespace pier::store::log {
 namespace {
+
+// As many removed keys among so many behind each other make RocksDB clean up.
+constexpr std::size_t deletions_window = 4096, deletions_trigger = 2048;
+// Keys are looked up one by one if they are fewer than this, and with steps up to this far apart walked to.
+constexpr std::size_t walk_keys_min = 8;
+constexpr int walk_steps_max = 8;
 
 rocksdb::Options rocksdb_options(std::uint64_t cache_octets) {
     rocksdb::Options options;
@@ -23,13 +30,24 @@ rocksdb::Options rocksdb_options(std::uint64_t cache_octets) {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(cache_octets);
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+    // In parts of 4 KiB. Whole, the filter of a million keys is larger than what the cache takes as one
+    // piece: it was read from the file and checked again for every single key.
     table.cache_index_and_filter_blocks = true;
+    table.cache_index_and_filter_blocks_with_high_priority = true;
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    table.partition_filters = true;
+    table.metadata_block_size = 4096;
+    table.pin_top_level_index_and_filter = true;
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    // A mailbox whose messages were all removed must not stay slow to walk through.
+    options.table_properties_collector_factories.push_back(
+        rocksdb::NewCompactOnDeletionCollectorFactory(deletions_window, deletions_trigger));
     return options;
 }
 
 Error to_error(const rocksdb::Status& status) {
     const std::string text = "the index: " + status.ToString();
+    if (status.IsIncomplete()) return {ErrorKind::busy, "the index has to be read from the disk"};
     if (status.IsNoSpace()) return {ErrorKind::no_space, text};
     if (status.IsCorruption()) return {ErrorKind::corrupt, text};
     return {ErrorKind::io, text};
@@ -84,8 +102,9 @@ Index::Moment::~Moment() {
     index_.db_->ReleaseSnapshot(snapshot_);
 }
 
-Result<std::optional<std::string>> Index::get(const std::string& key, const Moment* as_of) const {
+Result<std::optional<std::string>> Index::get(const std::string& key, const Moment* as_of, Wait wait) const {
     rocksdb::ReadOptions options;
+    if (wait == Wait::no_wait) options.read_tier = rocksdb::kBlockCacheTier;
     if (as_of != nullptr) options.snapshot = as_of->snapshot_;
     std::string value;
     const auto status = db_->Get(options, key, &value);
@@ -99,8 +118,9 @@ Result<void> Index::each(const std::string& prefix, const OnPair& on_pair) const
 }
 
 Result<void> Index::each_from(const std::string& from, const std::string& prefix, const Moment* as_of,
-                              const OnPair& on_pair) const {
+                              const OnPair& on_pair, Wait wait) const {
     rocksdb::ReadOptions options;
+    if (wait == Wait::no_wait) options.read_tier = rocksdb::kBlockCacheTier;
     if (as_of != nullptr) options.snapshot = as_of->snapshot_;
     const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
     walk(*at, from, prefix, on_pair);
@@ -159,6 +179,31 @@ std::optional<std::string> Batch::get(const std::string& key) const {
 std::optional<IndexEntry> Batch::entry(std::uint64_t mailbox, Uid uid) const {
     const auto value = get(key::entry(mailbox, uid));
     return value ? decode_entry(*value, mailbox, uid) : std::nullopt;
+}
+
+void Batch::entries(std::uint64_t mailbox, std::span<const Uid> uids, const OnEntry& on_entry) const {
+    if (uids.size() < walk_keys_min) {
+        for (const Uid uid : uids)
+            if (auto found = entry(mailbox, uid)) on_entry(uid, std::move(*found));
+        return;
+    }
+    const std::unique_ptr<rocksdb::Iterator> at(
+        changes_->NewIteratorWithBase(index_.db_->NewIterator(rocksdb::ReadOptions())));
+    at->Seek(key::entry(mailbox, uids.front()));
+    for (const Uid uid : uids) {
+        const std::string wanted = key::entry(mailbox, uid);
+        for (int steps = 0; at->Valid() && at->key().compare(wanted) < 0; ++steps) {
+            if (steps < walk_steps_max)
+                at->Next();
+            else
+                at->Seek(wanted);
+        }
+        if (!at->Valid()) break;
+        if (at->key() != wanted) continue;
+        if (auto found = decode_entry(at->value().ToStringView(), mailbox, uid))
+            on_entry(uid, std::move(*found));
+    }
+    note(at->status());
 }
 
 void Batch::each(const std::string& prefix, const OnPair& on_pair) const {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -141,6 +142,7 @@ std::uint32_t segment_number(std::string_view key);
 
 // Called for each key and value; false ends it.
 using OnPair = std::function<bool(std::string_view key, std::string_view value)>;
+using OnEntry = std::function<void(Uid uid, IndexEntry entry)>;
 
 class Index {
   public:
@@ -164,17 +166,20 @@ class Index {
         const rocksdb::Snapshot* const snapshot_;
     };
 
-    Result<std::optional<std::string>> get(const std::string& key, const Moment* as_of = nullptr) const;
+    // Wait::no_wait fails with `busy` instead of waiting for the disk.
+    Result<std::optional<std::string>> get(const std::string& key, const Moment* as_of = nullptr,
+                                           Wait wait = Wait::may_block) const;
     // All pairs under a prefix, as of one moment.
     Result<void> each(const std::string& prefix, const OnPair& on_pair) const;
     // Those from the key `from` on.
     Result<void> each_from(const std::string& from, const std::string& prefix, const Moment* as_of,
-                           const OnPair& on_pair) const;
+                           const OnPair& on_pair, Wait wait = Wait::may_block) const;
     Result<std::optional<IndexEntry>> entry(std::uint64_t mailbox, Uid uid) const;
 
     template <class T>
-    Result<std::optional<T>> get_as(const std::string& key, const Moment* as_of = nullptr) const {
-        auto value = get(key, as_of);
+    Result<std::optional<T>> get_as(const std::string& key, const Moment* as_of = nullptr,
+                                    Wait wait = Wait::may_block) const {
+        auto value = get(key, as_of, wait);
         if (!value) return value.error();
         if (!*value) return std::optional<T>();
         auto decoded = decode<T>(**value);
@@ -206,6 +211,9 @@ class Batch {
     void erase(const std::string& key);
     std::optional<std::string> get(const std::string& key) const;  // a failing index is told by commit()
     std::optional<IndexEntry> entry(std::uint64_t mailbox, Uid uid) const;
+    // Those of these that are there. `uids` ascend; many are found faster than one by one. Nothing may be
+    // changed meanwhile.
+    void entries(std::uint64_t mailbox, std::span<const Uid> uids, const OnEntry& on_entry) const;
     void each(const std::string& prefix, const OnPair& on_pair) const;
 
     template <class T>

@@ -21,26 +21,27 @@ struct ByNumber {
 }  // namespace
 
 Result<ListingPtr> Listing::read(const Index& index, const Index::Moment& as_of, const Segments& segments,
-                                 std::uint64_t mailbox, const MailboxState& state, const ListingPtr& base) {
+                                 std::uint64_t mailbox, const MailboxState& state, const ListingPtr& base,
+                                 Wait wait) {
     if (base && base->may_grow_to(state)) {
         std::shared_ptr<Listing> longer(new Listing(mailbox));
         longer->begin_with(*base, state.messages);
         // All that came is read, however many are expected: if more are found, something was removed.
         constexpr std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
-        if (auto read = longer->read_entries(index, as_of, state, all); !read) return read.error();
+        if (auto read = longer->read_entries(index, as_of, state, all, wait); !read) return read.error();
         if (longer->is_of(state) && longer->hold_segments(segments, base->entries_.size()))
             return ListingPtr(std::move(longer));
     }
     std::shared_ptr<Listing> fresh(new Listing(mailbox));
     fresh->entries_.reserve(state.messages);
-    if (auto read = fresh->read_entries(index, as_of, state, state.messages); !read) return read.error();
+    if (auto read = fresh->read_entries(index, as_of, state, state.messages, wait); !read)
+        return read.error();
     if (!fresh->is_of(state)) return Index::malformed();
     if (!fresh->hold_segments(segments, 0))
         return Error{ErrorKind::busy, "the index names a segment that is not there"};
     return ListingPtr(std::move(fresh));
 }
 
-// Whether it could be this one and what came since; only reading shows that it is.
 bool Listing::may_grow_to(const MailboxState& state) const {
     return state.uid_next >= uid_next_ && state.messages >= entries_.size() &&
            state.messages - entries_.size() <= state.uid_next - uid_next_;
@@ -59,7 +60,7 @@ void Listing::begin_with(const Listing& base, std::uint64_t messages) {
 // Those from uid_next_ on, until there are `messages_max`: behind the last one the index may be long full of
 // what was removed.
 Result<void> Listing::read_entries(const Index& index, const Index::Moment& as_of, const MailboxState& state,
-                                   std::uint64_t messages_max) {
+                                   std::uint64_t messages_max, Wait wait) {
     bool malformed = false;
     const auto take = [&](std::string_view at, std::string_view value) {
         const auto listed = decode_listed(value);
@@ -83,7 +84,7 @@ Result<void> Listing::read_entries(const Index& index, const Index::Moment& as_o
     };
     if (uid_next_ < state.uid_next && entries_.size() < messages_max) {
         const auto read =
-            index.each_from(key::entry(mailbox_, uid_next_), key::entries(mailbox_), &as_of, take);
+            index.each_from(key::entry(mailbox_, uid_next_), key::entries(mailbox_), &as_of, take, wait);
         if (!read) return read;
     }
     if (malformed) return Index::malformed();
@@ -147,8 +148,6 @@ void ListingCache::keep(ListingPtr listing, std::uint64_t generation) {
     std::lock_guard lock(mutex_);
     if (generation != generation_) return;
     if (const auto at = by_mailbox_.find(listing->mailbox()); at != by_mailbox_.end()) drop(at->second);
-    // An empty one is made faster than it is found.
-    if (listing->entries().empty()) return;
     octets_ += listing->memory_octets();
     latest_first_.push_front(std::move(listing));
     by_mailbox_[latest_first_.front()->mailbox()] = latest_first_.begin();

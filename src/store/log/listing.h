@@ -28,9 +28,10 @@ class Listing {
   public:
     // Reads the mailbox as it is `as_of`, when `state` was its state. With an earlier listing as `base` only
     // what has come since is read, unless something was removed. `busy` if the cleaner has just moved
-    // messages: read again.
+    // messages: read again; or, with Wait::no_wait, if the disk would have to be waited for.
     static Result<ListingPtr> read(const Index& index, const Index::Moment& as_of, const Segments& segments,
-                                   std::uint64_t mailbox, const MailboxState& state, const ListingPtr& base);
+                                   std::uint64_t mailbox, const MailboxState& state, const ListingPtr& base,
+                                   Wait wait);
 
     std::uint64_t mailbox() const { return mailbox_; }
     std::span<const Entry> entries() const { return entries_; }
@@ -41,15 +42,16 @@ class Listing {
     bool is_of(const MailboxState& state) const {
         return uid_next_ == state.uid_next && entries_.size() == state.messages;
     }
+    // Whether it could be this one and what came since; only reading shows that it is.
+    bool may_grow_to(const MailboxState& state) const;
     bool holds(std::uint32_t segment) const;
     std::uint64_t memory_octets() const;
 
   private:
     explicit Listing(std::uint64_t mailbox) : mailbox_(mailbox) {}
-    bool may_grow_to(const MailboxState& state) const;
     void begin_with(const Listing& base, std::uint64_t messages);
     Result<void> read_entries(const Index& index, const Index::Moment& as_of, const MailboxState& state,
-                              std::uint64_t messages_max);
+                              std::uint64_t messages_max, Wait wait);
     bool hold_segments(const Segments& segments, std::size_t from);
 
     // A UIDL that a message brought with it, in uidl_text_: its length in one octet, and it.

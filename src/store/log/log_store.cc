@@ -129,8 +129,8 @@ class LogStoreImpl : public LogStore {
         appender_.submit(copy_operation(from, std::move(uids), to, source, std::move(done)));
     }
 
-    Result<std::shared_ptr<const Snapshot>> open(MailboxId mailbox) override {
-        auto snapshot = LogSnapshot::open(*index_, *segments_, cache_, key_, mailbox);
+    Result<std::shared_ptr<const Snapshot>> open(MailboxId mailbox, Wait wait) override {
+        auto snapshot = LogSnapshot::open(*index_, *segments_, cache_, key_, mailbox, wait);
         if (!snapshot) return snapshot.error();
         return std::shared_ptr<const Snapshot>(std::move(*snapshot));
     }

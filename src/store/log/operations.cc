@@ -5,6 +5,7 @@
 #include <boost/algorithm/string/predicate.hpp>
 #include <fmt/format.h>
 
+#include "store/log/checksum.h"
 #include "store/log/octets.h"
 
 namespace pier::store::log {
@@ -68,7 +69,11 @@ class AppendOperation : public Answering<std::vector<Result<Appended>>> {
     // appender.
     AppendOperation(NewMessage message, Done<std::vector<Result<Appended>>> done)
         : Answering(std::move(done)), message_(std::move(message)), bits_(dot_lines() ? bit::dot_lines : 0) {
-        if (spool().file() == nullptr) checksum_ = payload_checksum(message_.prefix, spool().memory());
+        if (spool().file() != nullptr) return;
+        Checksum sum;
+        sum.add(message_.prefix);
+        sum.add(spool().memory());
+        checksum_ = sum.value();
     }
 
     std::uint64_t octets() const override { return spool().octets() + message_.prefix.size(); }
@@ -163,20 +168,18 @@ class ExpungeOperation : public Answering<std::uint64_t> {
         record.modseq = mailbox->modseq + 1;
         record.date_us = group.now_us();
         std::uint64_t removed = 0;
-        const auto flush = [&] {
-            if (record.removals.empty()) return;
-            group.add(record);
-            record.removals.clear();
-        };
-        for (const Uid uid : uids_) {
-            const auto entry = group.state().entry(mailbox_, uid);
-            if (!entry) continue;
+        std::vector<std::vector<Removal>> parts(1);
+        group.state().batch().entries(mailbox_, uids_, [&](Uid uid, const IndexEntry& entry) {
             ++removed;
-            for (const std::uint32_t segment : stating_segments(*entry))
-                record.removals.push_back({uid, segment});
-            if (record.removals.size() >= removals_per_record_max) flush();
+            if (parts.back().size() >= removals_per_record_max) parts.emplace_back();
+            for (const std::uint32_t segment : stating_segments(entry))
+                parts.back().push_back({uid, segment});
+        });
+        for (auto& part : parts) {
+            if (part.empty()) continue;
+            record.removals = std::move(part);
+            group.add(record);
         }
-        flush();
         succeed(removed);
     }
 

@@ -4,9 +4,8 @@
 #include <array>
 
 #include <fmt/format.h>
-#define XXH_STATIC_LINKING_ONLY  // for a state on the stack
-#include <xxhash.h>
 
+#include "store/log/checksum.h"
 #include "store/log/octets.h"
 
 namespace pier::store::log {
@@ -26,18 +25,14 @@ std::uint64_t checksum_without_itself(std::string_view octets, ChecksumKey key) 
         std::array<char, short_octets_max> copy;
         octets.copy(copy.data(), octets.size());
         std::fill_n(copy.begin() + checksum_at, 8, '\0');
-        return XXH3_64bits_withSeed(copy.data(), octets.size(), key);
+        return checksum_of({copy.data(), octets.size()}, key);
     }
-    XXH3_state_t state;
-    // Without this a state on the stack may pass for one that has this key's secret already, whatever lies
-    // there: a record of more than 240 octets then got a checksum that nobody could reproduce.
-    XXH3_INITSTATE(&state);
-    XXH3_64bits_reset_withSeed(&state, key);
+    Checksum sum(key);
     static constexpr char zeros[8] = {};
-    XXH3_64bits_update(&state, octets.data(), checksum_at);
-    XXH3_64bits_update(&state, zeros, sizeof zeros);
-    XXH3_64bits_update(&state, octets.data() + checksum_at + 8, octets.size() - checksum_at - 8);
-    return XXH3_64bits_digest(&state);
+    sum.add(octets.substr(0, checksum_at));
+    sum.add({zeros, sizeof zeros});
+    sum.add(octets.substr(checksum_at + sizeof zeros));
+    return sum.value();
 }
 
 void put_guid(std::string& out, const Guid& guid) {
@@ -204,7 +199,7 @@ std::uint64_t record_octets(std::uint64_t meta_octets, std::uint64_t payload_oct
 }
 
 ChecksumKey checksum_key(const Guid& store_id) {
-    return XXH3_64bits(store_id.bytes.data(), store_id.bytes.size());
+    return checksum_of({reinterpret_cast<const char*>(store_id.bytes.data()), store_id.bytes.size()});
 }
 
 std::string encode_record(const Record& record, ChecksumKey key) {
@@ -300,7 +295,7 @@ std::string encode_segment_header(const SegmentHeader& header) {
     put_number(out, header.created_us);
     put_guid(out, header.store_id);
     out.resize(segment_header_octets - 8, '\0');
-    put_number(out, static_cast<std::uint64_t>(XXH3_64bits(out.data(), out.size())));
+    put_number(out, checksum_of(out));
     return out;
 }
 
@@ -317,7 +312,7 @@ Result<SegmentHeader> decode_segment_header(std::string_view octets) {
     header.created_us = in.number<std::int64_t>();
     header.store_id = take_guid(in);
     OctetReader end(octets.substr(segment_header_octets - 8));
-    if (end.number<std::uint64_t>() != XXH3_64bits(octets.data(), segment_header_octets - 8))
+    if (end.number<std::uint64_t>() != checksum_of(octets.substr(0, segment_header_octets - 8)))
         return Error{ErrorKind::corrupt, "the checksum of the segment's header does not match"};
     if (version > format_version)
         return Error{ErrorKind::invalid,
@@ -332,7 +327,7 @@ std::string encode_footer(std::uint64_t table_offset, ChecksumKey key) {
     put_number(out, footer_magic);
     put_number(out, table_offset);
     put_number(out, std::uint64_t{0});  // reserved
-    put_number(out, static_cast<std::uint64_t>(XXH3_64bits_withSeed(out.data(), out.size(), key)));
+    put_number(out, checksum_of(out, key));
     return out;
 }
 
@@ -343,7 +338,7 @@ std::optional<std::uint64_t> decode_footer(std::string_view octets, ChecksumKey 
     const auto table_offset = in.number<std::uint64_t>();
     in.text(8);
     if (magic != footer_magic ||
-        in.number<std::uint64_t>() != XXH3_64bits_withSeed(octets.data(), footer_octets - 8, key))
+        in.number<std::uint64_t>() != checksum_of(octets.substr(0, footer_octets - 8), key))
         return std::nullopt;
     return table_offset;
 }

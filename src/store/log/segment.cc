@@ -5,8 +5,8 @@
 #include <charconv>
 
 #include <fmt/format.h>
-#define XXH_STATIC_LINKING_ONLY  // for a state on the stack
-#include <xxhash.h>
+
+#include "store/log/checksum.h"
 
 namespace pier::store::log {
 namespace {
@@ -149,19 +149,17 @@ Result<Record> read_record(const File& file, std::uint64_t offset, Wait wait, Ch
 Result<void> check_payload(const File& file, std::uint64_t offset, std::uint64_t octets,
                            std::uint64_t checksum, Wait wait) {
     thread_local std::string block(block_octets, '\0');
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
+    Checksum sum;
     while (octets > 0) {
         const std::size_t most = static_cast<std::size_t>(std::min<std::uint64_t>(octets, block.size()));
         const auto n = file.read(offset, {block.data(), most}, wait);
         if (!n) return n.error();
         if (*n == 0) return Error{ErrorKind::corrupt, "the segment ends inside a message"};
-        XXH3_64bits_update(&state, block.data(), *n);
+        sum.add({block.data(), *n});
         offset += *n;
         octets -= *n;
     }
-    if (XXH3_64bits_digest(&state) != checksum)
-        return Error{ErrorKind::corrupt, "the octets do not match their checksum"};
+    if (sum.value() != checksum) return Error{ErrorKind::corrupt, "the octets do not match their checksum"};
     return {};
 }
 
@@ -177,7 +175,7 @@ Result<std::string> read_table(const File& file, std::uint64_t table_offset, Che
     auto table =
         read_exactly(file, table_offset + size.payload_offset(), size.payload_octets, Wait::may_block);
     if (!table) return table;
-    if (XXH3_64bits(table->data(), table->size()) != record->payload_checksum)
+    if (checksum_of(*table) != record->payload_checksum)
         return Error{ErrorKind::corrupt, "the table does not match its checksum"};
     return table;
 }

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <xxhash.h>
+
+#include "store/log/checksum.h"
 
 namespace pier::store::log {
 namespace {
@@ -55,7 +56,7 @@ class LogBody : public Body {
             if (!n) return n.error();
             octets = {buffer.data(), *n};
         }
-        if (octets.size() != size || XXH3_64bits(octets.data(), octets.size()) != checksum_)
+        if (octets.size() != size || checksum_of(octets) != checksum_)
             return Error{ErrorKind::corrupt, "the octets do not match their checksum"};
         return octets;
     }
@@ -95,34 +96,43 @@ class LogBody : public Body {
     std::uint64_t payload_ = 0, checksum_ = 0;
 };
 
+// Whether so few entries have to be read and copied that an event loop may do it.
+bool short_way(const MailboxState& state, const ListingPtr& listing) {
+    constexpr std::uint64_t read_max = 100, copied_max = 10'000;
+    const std::uint64_t known = listing && listing->may_grow_to(state) ? listing->entries().size() : 0;
+    return known <= copied_max && state.messages - known <= read_max;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const LogSnapshot>> LogSnapshot::open(const Index& index, const Segments& segments,
                                                              ListingCache& cache, ChecksumKey key,
-                                                             MailboxId mailbox) {
+                                                             MailboxId mailbox, Wait wait) {
     const auto id = static_cast<std::uint64_t>(mailbox);
     const auto with = [&](ListingPtr listing, std::uint64_t modseq) {
         return std::make_shared<const LogSnapshot>(index, key, std::move(listing), modseq);
     };
-    auto state = index.get_as<MailboxState>(key::mailbox(id));
+    auto state = index.get_as<MailboxState>(key::mailbox(id), nullptr, wait);
     if (!state) return state.error();
     auto listing = cache.find(id);
     if (listing && *state && !(*state)->gone && listing->is_of(**state))
         return with(std::move(listing), (*state)->modseq);
+    if (wait == Wait::no_wait && *state && !short_way(**state, listing))
+        return Error{ErrorKind::busy, "the listing has to be read"};
 
     for (int tries = 0; tries < tries_max; ++tries) {
         const std::uint64_t generation = cache.generation();
         const Index::Moment now(index);
-        state = index.get_as<MailboxState>(key::mailbox(id), &now);
+        state = index.get_as<MailboxState>(key::mailbox(id), &now, wait);
         if (!state) return state.error();
         if (!*state || (*state)->gone)
             return Error{ErrorKind::not_found, "there is no such mailbox (any more)"};
-        auto fresh = Listing::read(index, now, segments, id, **state, listing);
+        auto fresh = Listing::read(index, now, segments, id, **state, listing, wait);
         if (fresh) {
             cache.keep(*fresh, generation);
             return with(std::move(*fresh), (*state)->modseq);
         }
-        if (fresh.error().kind != ErrorKind::busy) return fresh.error();
+        if (fresh.error().kind != ErrorKind::busy || wait == Wait::no_wait) return fresh.error();
         // The cleaner has just moved messages: the index knows their new places by now.
     }
     return Error{ErrorKind::corrupt,

@@ -12,10 +12,10 @@ namespace pier::store::log {
 class LogSnapshot : public Snapshot {
   public:
     // The mailbox as it is now: what the cache has of it, and what has changed since. not_found if there is
-    // none.
+    // none. `busy` as Store::open() says.
     static Result<std::shared_ptr<const LogSnapshot>> open(const Index& index, const Segments& segments,
                                                            ListingCache& cache, ChecksumKey key,
-                                                           MailboxId mailbox);
+                                                           MailboxId mailbox, Wait wait);
     LogSnapshot(const Index& index, ChecksumKey key, ListingPtr listing, std::uint64_t modseq)
         : index_(index), key_(key), listing_(std::move(listing)), modseq_(modseq) {}
 
