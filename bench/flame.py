@@ -14,6 +14,7 @@ from html import escape
 
 WIDTH, BOX_HEIGHT, MARGIN, TITLE_HEIGHT = 1200, 17, 10, 34
 LETTER_WIDTH = 6.6
+KERNEL = "_[k]"         # behind the name of a function of the kernel, as in other tools for folded stacks
 SHARE_MIN = 0.0008      # narrower boxes are left out
 
 
@@ -30,7 +31,11 @@ def perf_stacks(lines):
         else:
             frame = re.match(r"\s+[0-9a-f]+ (.+) \(([^)]*)\)$", line.rstrip())
             if frame:
-                names.append(short(frame.group(1)))
+                name = short(frame.group(1))
+                if frame.group(2).startswith("[kernel"):
+                    names.append(name + KERNEL)
+                elif not name.startswith("std::"):      # what only passes calls on
+                    names.append(name.removeprefix("pier::"))
     if command is not None:
         yield [command, *reversed(names)], 1
 
@@ -73,9 +78,9 @@ class Box:
 
 
 def colour(name):
-    """The kernel's functions are grey-blue, TLS green, all else orange; neighbours differ a little."""
+    """The kernel's functions are grey-blue, OpenSSL's green, all else orange; neighbours differ a little."""
     shade = sum(map(ord, name)) % 40
-    if re.match(r"(tcp_|ip_|__x64_|do_|sock_|ext4_|entry_|syscall|ep_|inet_|loopback|net_|skb|__|_raw|jbd2|blk_|schedule|finish_task)", name):
+    if name.endswith(KERNEL):
         return f"rgb({130 + shade},{150 + shade},{185 + shade // 2})"
     if re.match(r"(SSL_|ssl|tls|EVP_|aes|gcm|x25519|ecp_|CRYPTO_|BN_|bn_|sha|HMAC|evp_|rsa|ossl)", name, re.I):
         return f"rgb({110 + shade},{170 + shade},{110 + shade})"
@@ -94,9 +99,10 @@ def draw(root, title):
         width = node.count * per_count
         y = height - MARGIN - (level + 1) * BOX_HEIGHT
         letters = int((width - 4) / LETTER_WIDTH)
+        fill, name = colour(name), name.removesuffix(KERNEL)
         text = name if len(name) <= letters else name[:letters - 1] + "…" if letters > 3 else ""
         out.append(f'<g><title>{escape(name)}: {100 * node.count / root.count:.1f} %</title><rect x="{x:.1f}" y="{y}" width="{max(width - 0.4, 0.3):.1f}" '
-                   f'height="{BOX_HEIGHT - 1}" rx="1" fill="{colour(name)}"/>'
+                   f'height="{BOX_HEIGHT - 1}" rx="1" fill="{fill}"/>'
                    + (f'<text x="{x + 3:.1f}" y="{y + 12}">{escape(text)}</text>' if text else "") + "</g>")
         for child_name, child in sorted(node.children.items()):
             if child.count >= count_min:

@@ -20,6 +20,7 @@ BIG_MESSAGES = 100_000
 BIG_MESSAGE_OCTETS = 600
 FILLERS = 50
 STARTUP_MESSAGES = 1_000_000
+STARTUP_MESSAGES_LATE = 10_000      # more, just before each end: what a start may have to read again
 STARTUP_MESSAGE_OCTETS = 512
 STARTS = 3
 
@@ -127,11 +128,15 @@ def startup(options, running, users_file):
         for server in servers:
             if server.name != "pier":
                 continue
-            run_load(options.load, server, "deliver", server.lmtp_port, "--users", users_file, "--connections", FILLERS, "--count",
-                     STARTUP_MESSAGES // FILLERS, "--message-octets", STARTUP_MESSAGE_OCTETS)
+            def deliver(count):
+                run_load(options.load, server, "deliver", server.lmtp_port, "--users", users_file, "--connections", FILLERS, "--count",
+                         count // FILLERS, "--message-octets", STARTUP_MESSAGE_OCTETS)
+
+            deliver(STARTUP_MESSAGES)
             for end, how in ((server.server.stop, "an orderly stop"), (server.server.kill, "SIGKILL")):
                 times = []
                 for _ in range(STARTS):
+                    deliver(STARTUP_MESSAGES_LATE)
                     end()
                     began = time.monotonic()
                     server.server.start()
