@@ -89,6 +89,8 @@ Result<void> Tls::reload(const TlsFiles& files) {
     static constexpr unsigned char session_context[] = "pier";
     SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, nullptr);
+    // Not for a log: a connection goes on with its secrets and without OpenSSL's 14 KB of state.
+    SSL_CTX_set_keylog_callback(ctx, TlsStream::on_secret);
 
     if (SSL_CTX_use_certificate_chain_file(ctx, files.certificate.c_str()) != 1)
         return Error{ErrorKind::invalid,

@@ -15,6 +15,10 @@
 namespace pier::net {
 namespace {
 
+// Two records leave with one sendmsg(2). More would not cost much less, and a peer that takes nothing would
+// have us hold them.
+constexpr std::size_t text_octets_per_send = 2 * TlsRecords::text_octets_max;
+
 // Holds a ticket and a greeting, or the replies of a session that fetches nothing.
 constexpr std::size_t held_octets_max = 4096;
 
@@ -81,6 +85,7 @@ int TlsStream::take_output(const char* octets, std::size_t count) {
         held_.append(octets, count);
         return static_cast<int>(count);
     }
+    all_held_ = false;
     iovec pieces[2] = {{held_.data(), held_.size()}, {const_cast<char*>(octets), count}};
     msghdr message{};
     message.msg_iov = pieces;
@@ -116,11 +121,35 @@ TlsStream::Step TlsStream::flush() {
         held_.erase(0, static_cast<std::size_t>(sent));
     }
     held_ = {};
+    all_held_ = true;
+    return Step::done;
+}
+
+TlsStream::Step TlsStream::send_all(std::string_view octets) {
+    iovec pieces[2] = {{held_.data(), held_.size()}, {const_cast<char*>(octets.data()), octets.size()}};
+    msghdr message{};
+    message.msg_iov = pieces;
+    message.msg_iovlen = 2;
+    ssize_t sent = 0;
+    do
+        sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0 && !would_block(errno)) {
+        error_number_ = errno;
+        return Step::failed;
+    }
+    const std::size_t gone = sent < 0 ? 0 : static_cast<std::size_t>(sent);
+    if (gone < held_.size()) {
+        held_.erase(0, gone);
+        held_ += octets;
+    } else {
+        held_ = std::string(octets.substr(gone - held_.size()));
+    }
     return Step::done;
 }
 
 TlsStream::Step TlsStream::take_input(std::span<char> lent) {
-    if (!early_.empty()) {
+    if (!early_.empty() && ssl_ != nullptr) {
         input_ = early_;
         return Step::done;
     }
@@ -167,14 +196,106 @@ TlsStream::Step TlsStream::handshake(std::span<char> lent) {
     ERR_clear_error();
     const Step step = step_of(SSL_accept(ssl_));
     keep_input();
-    if (step == Step::done) return step;  // a ticket may be held back: it leaves with the greeting
-    const Step flushed = flush();         // our flight, or the alert that says what was wrong
+    if (step == Step::done) {
+        hand_over();
+        return step;  // a ticket may be held back: it leaves with the greeting
+    }
+    const Step flushed = flush();  // our flight, or the alert that says what was wrong
     return step == Step::wants_input && flushed != Step::done ? flushed : step;
+}
+
+void TlsStream::on_secret(const SSL* ssl, const char* line) {
+    TlsStream& stream = of(ssl);
+    const std::string_view text(line);
+    const bool client = text.starts_with("CLIENT_TRAFFIC_SECRET_0 ");
+    if (!client && !text.starts_with("SERVER_TRAFFIC_SECRET_0 ")) return;
+    const std::string_view secret = text.substr(text.rfind(' ') + 1);
+    if (!stream.records_) stream.records_ = std::make_unique<TlsRecords>();
+    if (client) stream.records_->set_client_secret(secret);
+    if (!client) stream.records_->set_server_secret(secret);
+}
+
+// The end of the handshake. Where TlsRecords can go on alone, OpenSSL's state goes.
+void TlsStream::hand_over() {
+    if (!records_) return;
+    // What OpenSSL wrote behind the client's last flight is under the new keys: tickets, if anything.
+    std::uint64_t written = 0;
+    std::size_t at = 0;
+    while (at + 5 <= held_.size()) {
+        at += 5 + static_cast<std::size_t>(static_cast<unsigned char>(held_[at + 3])) * 256 +
+              static_cast<unsigned char>(held_[at + 4]);
+        ++written;
+    }
+    const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl_);
+    const bool clean = all_held_ && at == held_.size() && SSL_has_pending(ssl_) == 0;
+    if (!clean || SSL_version(ssl_) != TLS1_3_VERSION ||
+        !records_->begin(SSL_CIPHER_get_protocol_id(cipher), written)) {
+        records_.reset();
+        return;
+    }
+    cipher_name_ = SSL_CIPHER_get_name(cipher);
+    resumed_ = SSL_session_reused(ssl_) == 1;
+    SSL_free(std::exchange(ssl_, nullptr));
+    bio_ = nullptr;
+}
+
+TlsStream::Step TlsStream::open_records(std::string_view input, std::span<char> out, std::size_t& got) {
+    Step step = Step::wants_input;
+    auto opened = TlsRecords::Opened::nothing;
+    while (opened == TlsRecords::Opened::nothing || opened == TlsRecords::Opened::data) {
+        std::size_t octets = 0;
+        opened = records_->open(input, out.subspan(got), octets);
+        got += octets;
+    }
+    if (opened == TlsRecords::Opened::bad) {
+        broken_ = true;
+        records_->seal_alert(held_);
+        return Step::failed;
+    }
+    if (opened == TlsRecords::Opened::end) {
+        ended_ = true;
+        step = Step::end;
+    }
+    if (records_->owes_key_update() && !records_->seal_key_update(held_)) return Step::failed;
+    early_ = std::string(input);
+    return got > 0 ? Step::done : step;
+}
+
+TlsStream::Step TlsStream::read_records(std::span<char> lent, std::span<char> out, std::size_t& got) {
+    if (ended_) return Step::end;
+    if (broken_) return Step::failed;
+    if (!early_.empty()) {
+        const Step step = open_records(early_, out, got);
+        if (step != Step::wants_input) return step;
+    }
+    if (const Step taken = take_input(lent); taken != Step::done) return taken;
+    const std::string_view fresh = std::exchange(input_, {});
+    if (early_.empty()) return open_records(fresh, out, got);
+    early_ += fresh;
+    return open_records(early_, out, got);
+}
+
+TlsStream::Step TlsStream::write_records(std::string_view octets, std::size_t& taken) {
+    if (held_.size() > held_octets_max) {
+        if (const Step flushed = flush(); flushed != Step::done) return flushed;
+    }
+    octets = octets.substr(0, text_octets_per_send);
+    if (held_.size() + octets.size() + TlsRecords::extra_octets <= held_octets_max) {
+        if (!records_->seal(octets, held_)) return Step::failed;
+        taken = octets.size();
+        return Step::done;
+    }
+    static thread_local std::string sealed;
+    sealed.clear();
+    if (!records_->seal(octets, sealed)) return Step::failed;
+    taken = octets.size();
+    return send_all(sealed);
 }
 
 TlsStream::Step TlsStream::read(std::span<char> lent, std::span<char> out, std::size_t& got) {
     got = 0;
     emptied_socket_ = false;
+    if (ssl_ == nullptr) return read_records(lent, out, got);
     if ((SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) != 0) return Step::end;
     if (const Step taken = take_input(lent); taken != Step::done) return taken;
     ERR_clear_error();
@@ -192,21 +313,28 @@ TlsStream::Step TlsStream::read(std::span<char> lent, std::span<char> out, std::
 TlsStream::Step TlsStream::write(std::string_view octets, std::size_t& taken) {
     taken = 0;
     ERR_clear_error();
+    if (ssl_ == nullptr) return write_records(octets, taken);
     return step_of(SSL_write_ex(ssl_, octets.data(), octets.size(), &taken));
 }
 
 void TlsStream::say_goodbye() {
-    if (SSL_is_init_finished(ssl_) != 1) return;
     ERR_clear_error();
+    if (ssl_ == nullptr) {
+        if (!broken_) records_->seal_alert(held_);
+        return;
+    }
+    if (SSL_is_init_finished(ssl_) != 1) return;
     SSL_shutdown(ssl_);
 }
 
 Error TlsStream::error(const char* doing) {
     if (error_number_ != 0) return errno_error(error_number_, doing);
+    if (broken_) return {ErrorKind::io, fmt::format("cannot {}: {}", doing, records_->reason())};
     return {ErrorKind::io, fmt::format("cannot {}: {}", doing, tls_error_text())};
 }
 
 std::string TlsStream::text() const {
+    if (ssl_ == nullptr) return fmt::format("TLSv1.3/{}{}", cipher_name_, resumed_ ? "+resumed" : "");
     return fmt::format("{}/{}{}", SSL_get_version(ssl_), SSL_get_cipher_name(ssl_),
                        SSL_session_reused(ssl_) ? "+resumed" : "");
 }

@@ -17,6 +17,7 @@
 #include <openssl/bio.h>
 
 #include "base/result.h"
+#include "net/tls_records.h"
 
 namespace pier::net {
 
@@ -60,6 +61,8 @@ class TlsStream {
 
     const char* alpn() const { return alpn_; }
     static TlsStream& of(const SSL* ssl);
+    // A line of OpenSSL's key log; for Tls, which asks OpenSSL for it.
+    static void on_secret(const SSL* ssl, const char* line);
 
   private:
     TlsStream(int fd, const char* alpn) : fd_(fd), alpn_(alpn) {}
@@ -70,13 +73,23 @@ class TlsStream {
     Step take_input(std::span<char> lent);
     void keep_input();  // what OpenSSL has not read yet, for the next call
     Step step_of(int result);
+    void hand_over();
+    Step open_records(std::string_view input, std::span<char> out, std::size_t& got);
+    Step read_records(std::span<char> lent, std::span<char> out, std::size_t& got);
+    Step write_records(std::string_view octets, std::size_t& taken);
+    // Sends what is held back, and `octets` behind it; what the socket does not take is held back.
+    Step send_all(std::string_view octets);
 
     const int fd_;
     int error_number_ = 0;  // of the socket
     bool emptied_socket_ = false;
     const char* const alpn_;
-    SSL* ssl_ = nullptr;
-    BIO* bio_ = nullptr;      // ssl_ owns it
+    SSL* ssl_ = nullptr;                   // until hand_over()
+    BIO* bio_ = nullptr;                   // ssl_ owns it
+    std::unique_ptr<TlsRecords> records_;  // TLS 1.3: from hand_over() on
+    const char* cipher_name_ = nullptr;    // OpenSSL's, for good
+    bool resumed_ = false, ended_ = false, broken_ = false;
+    bool all_held_ = true;    // what OpenSSL has written since the last flush() is in held_
     std::string_view input_;  // in a lent buffer or in early_, within a call
     std::string early_;
     std::string held_;

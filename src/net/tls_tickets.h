@@ -50,7 +50,7 @@ class TlsTickets {
     void rotate(Time now);
 
     const Clock clock_;
-    EVP_CIPHER* aes_ = nullptr;  // looking it up anew would cost each handshake a microsecond
+    EVP_CIPHER* aes_ = nullptr;
     std::mutex mutex_;
     Key current_, previous_;
 };

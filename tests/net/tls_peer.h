@@ -61,6 +61,7 @@ class Pair {
     bool client_finished() { return SSL_is_init_finished(client_.get()) == 1; }
     void client_closes() { SSL_shutdown(client_.get()); }
     Session client_session() { return Session(SSL_get1_session(client_.get())); }
+    void client_changes_keys(int kind) { SSL_key_update(client_.get(), kind); }
     bool client_used_a_key_exchange();
     bool client_saw_close_notify() { return (SSL_get_shutdown(client_.get()) & SSL_RECEIVED_SHUTDOWN) != 0; }
 
