@@ -18,7 +18,7 @@ from pathlib import Path
 import fresh
 import results
 from pier_load import Wrong, number, run_load
-from servers import DOMAIN, TOP, Dovecot, Limit, Pier, use_rsa_certificate
+from servers import DOMAIN, TOP, Dovecot, Failed, Limit, Pier, use_rsa_certificate
 
 USERS = 32                  # more connections than users share maildrops
 SESSION_MESSAGES = 20       # in a maildrop of the session load
@@ -293,5 +293,5 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except Wrong as wrong:
+    except (Wrong, Failed) as wrong:
         sys.exit(f"bench: stopped: {wrong}")
