@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "store/history.h"
+#include "store/log/snapshot.h"
 #include "store/log_bench.h"
 #include "store/store_calls.h"
 
@@ -111,20 +112,21 @@ struct ClosedStore {
         EXPECT_TRUE(opened);
         index = std::move(*opened);
         for (std::uint32_t number = 1; number < 100; ++number)
-            segments.add(std::make_shared<log::Segment>(*bench.disk, number));
+            segments.make(*bench.disk, number);
     }
     log::ListingPtr read(const log::ListingPtr& base = nullptr) const {
         const log::Index::Moment now(*index);
         const auto state = index->get_as<log::MailboxState>(log::key::mailbox(mailbox), &now);
         EXPECT_TRUE(state && *state);
-        const auto listing = log::Listing::read(*index, now, segments, mailbox, **state, base, Wait::may_block);
+        const auto listing =
+            log::Listing::read(*index, now, segments, mailbox, **state, base, Wait::may_block);
         EXPECT_TRUE(listing) << listing.error().text;
         return listing ? *listing : nullptr;
     }
 
     std::uint64_t mailbox;
     std::unique_ptr<log::Index> index;
-    log::Segments segments;
+    log::Segments segments{10};
 };
 
 // Appends without waiting for each.
@@ -202,9 +204,10 @@ TEST_F(ListingTest, ALongerListingIsMadeOfTheOneBefore) {
     const auto longer = closed.read(base);
     ASSERT_TRUE(longer);
     ASSERT_EQ(longer->entries().size(), 12u);
-    EXPECT_EQ(longer->uidl(9), "own-9");
-    EXPECT_EQ(longer->uidl(10), "new-0");
-    EXPECT_EQ(longer->uidl(11), "new-1");
+    const log::LogSnapshot snapshot(*closed.index, log::ChecksumKey{}, longer, 1);
+    EXPECT_EQ(snapshot.uidl(9), "own-9");
+    EXPECT_EQ(snapshot.uidl(10), "new-0");
+    EXPECT_EQ(snapshot.uidl(11), "new-1");
     EXPECT_EQ(longer->octets(), 36u);
 }
 

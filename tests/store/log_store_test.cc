@@ -1,4 +1,5 @@
 // What the embedded engine promises beyond store.h.
+#include <filesystem>
 #include <future>
 
 #include <gtest/gtest.h>
@@ -48,6 +49,69 @@ TEST(LogStoreTest, AChangeThatChangesNothingTouchesNoDisk) {
     EXPECT_TRUE(set_flags(*store, *box, {{1, 0}})) << "it has these flags already";
     EXPECT_EQ(*create_mailbox(*store, AccountId{1}, "INBOX"), *box);
     EXPECT_EQ(bench.disk->operations(), operations);
+}
+
+// A large store has more segments than a process may have files.
+TEST(LogStoreTest, FewSegmentsAreOpenAtOnce) {
+    const TemporaryFolder folder;
+    LogStoreOptions options;
+    options.folder = folder.path();
+    options.segment_octets_max = 4 << 10;
+    options.segment_files_max = 3;
+    options.cleaner = false;
+    auto store = *open_log_store(options);
+    const auto box = create_mailbox(*store, AccountId{1}, "INBOX");
+    const auto open_segments = [&] {
+        std::size_t count = 0;
+        for (const auto& fd : std::filesystem::directory_iterator("/proc/self/fd")) {
+            std::error_code gone;
+            const std::string path = std::filesystem::read_symlink(fd.path(), gone).string();
+            count += path.starts_with(folder.path() + "/log/") ? 1 : 0;
+        }
+        return count;
+    };
+    std::vector<std::string> expected;
+    for (int i = 0; i < 20; ++i) {
+        expected.push_back(std::to_string(i) + std::string(5'000, 'x'));
+        ASSERT_TRUE(append(*store, {expected.back()}, to(*box)));
+        EXPECT_LE(open_segments(), 4u) << "the one that is written to, and three";
+    }
+    EXPECT_GE(store->stats().segments, 20u);
+    for (int round = 0; round < 2; ++round) {
+        const auto snapshot = *store->open(*box);
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+            EXPECT_TRUE(*read_body(*snapshot, i) == expected[i]);
+            EXPECT_LE(open_segments(), 4u);
+        }
+        // Who reads keeps the file, whatever others open meanwhile.
+        std::vector<std::unique_ptr<Body>> half_read;
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+            half_read.push_back(*snapshot->body(i));
+            EXPECT_TRUE(half_read.back()->verify(Wait::may_block));
+        }
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+            std::string out(expected[i].size(), '?');
+            EXPECT_EQ(*half_read[i]->read(0, out, Wait::may_block), out.size());
+            EXPECT_TRUE(out == expected[i]);
+            EXPECT_TRUE(half_read[i]->file());
+        }
+        half_read.clear();
+        EXPECT_TRUE(bodies(*snapshot) == expected);
+        EXPECT_LE(open_segments(), 4u);
+        if (round == 1) break;
+        store = nullptr;
+        store = *open_log_store(options);
+        EXPECT_LE(open_segments(), 4u);
+    }
+    // What the cleaner takes away stays readable, although its file was closed.
+    const auto snapshot = *store->open(*box);
+    std::vector<Uid> all;
+    for (Uid uid = 1; uid <= expected.size(); ++uid)
+        all.push_back(uid);
+    ASSERT_TRUE(expunge(*store, *box, all));
+    ASSERT_TRUE(store->clean(true));
+    EXPECT_GE(store->stats().cleaned_segments, 20u);
+    EXPECT_TRUE(bodies(*snapshot) == expected);
 }
 
 // What an older or a newer version of the program has left.

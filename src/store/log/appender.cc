@@ -219,11 +219,10 @@ Result<void> Appender::begin_segment() {
     header.store_id = options_.store_id;
     auto file = create_segment(disk_, header);
     if (!file) return file.error();
-    active_.file = file->get();
-    active_.segment = std::make_shared<Segment>(disk_, header.number, std::move(*file));
+    active_.file = std::move(*file);
+    active_.segment = segments_.make(disk_, header.number, active_.file);
     active_.end = segment_header_octets;
     active_.table = std::string();
-    segments_.add(active_.segment);
     sealed_ = false;
     return {};
 }

@@ -34,9 +34,9 @@ class Operation {
 // Where the log goes on, as recovery has found it.
 struct ActiveSegment {
     std::shared_ptr<const Segment> segment;
-    File* file = nullptr;   // the segment's
-    std::uint64_t end = 0;  // the next record goes here
-    std::string table;      // of the records before it
+    std::shared_ptr<File> file;  // the segment's
+    std::uint64_t end = 0;       // the next record goes here
+    std::string table;           // of the records before it
 };
 
 struct AppenderOptions {

@@ -417,6 +417,7 @@ Result<bool> Cleaner::clean_segment(std::uint32_t number) {
     if (done) done = index_.sync();
     if (!done) return done.error();
     // It counts as there until it is gone for good: removals of what it states must not be dropped before.
+    segment->keep_open();
     const auto removed = disk_.remove(segment_name(number));
     if (!removed && removed.error().kind != ErrorKind::not_found) return removed.error();
     if (auto synced = disk_.sync_folder("log"); !synced) return synced.error();

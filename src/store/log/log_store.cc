@@ -210,7 +210,7 @@ Result<Opened> open_folder(const LogStoreOptions& options, bool rebuild, const O
     for (const char* folder : {"log", "tmp"})
         if (auto made = opened.disk->make_folder(folder); !made) return made.error();
     if (auto synced = opened.disk->sync_folder("."); !synced) return synced.error();
-    opened.segments = std::make_unique<Segments>();
+    opened.segments = std::make_unique<Segments>(options.segment_files_max);
     auto recovered = recover(*opened.disk, *opened.segments, options.folder + "/index",
                              options.index_cache_octets, options.clock, rebuild, progress);
     if (!recovered) return recovered.error();

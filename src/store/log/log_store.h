@@ -27,6 +27,7 @@ struct LogStoreOptions {
         16ull << 20;  // disk space that new messages must leave, so that removing goes on
     std::uint64_t listing_cache_octets = 64ull << 20;  // of snapshots kept for the next open()
     std::uint64_t index_cache_octets = 64ull << 20;    // RocksDB's block cache
+    std::size_t segment_files_max = 1024;              // open at once, and those that are being read from
     std::chrono::seconds purge_after{7 * 24 * 3600};   // removed mail is off the disk by then
     unsigned clean_below_percent = 50;  // a segment with less than this alive is copied forward
     bool cleaner = true;                // in the background; off: only LogStore::clean()

@@ -71,7 +71,7 @@ class Recovery {
                                          segment_name(number))};
             }
             octets_of_[number] = *octets;
-            segments_.add(std::make_shared<Segment>(disk_, number, std::move(*file)));
+            segments_.make(disk_, number);
         }
         if (!identified && !numbers_.empty())
             return Error{ErrorKind::corrupt,
@@ -216,17 +216,15 @@ class Recovery {
                                                    {"hint", "written but never acknowledged: cut off"}});
             if (auto cut = file.truncate(scan->end); !cut) return cut;
         }
-        result_.active = {segment, &file, scan->end, std::move(scan->table)};
+        result_.active = {segment, *opened, scan->end, std::move(scan->table)};
         return {};
     }
 
     Result<void> begin_segment(std::uint32_t number) {
         auto file = create_segment(disk_, {number, clock_().time_since_epoch().count(), result_.store_id});
         if (!file) return file.error();
-        File* raw = file->get();
-        auto segment = std::make_shared<Segment>(disk_, number, std::move(*file));
-        segments_.add(segment);
-        result_.active = {segment, raw, segment_header_octets, {}};
+        std::shared_ptr<File> shared = std::move(*file);
+        result_.active = {segments_.make(disk_, number, shared), shared, segment_header_octets, {}};
         return {};
     }
 

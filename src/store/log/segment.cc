@@ -64,30 +64,63 @@ std::optional<std::uint32_t> segment_number(const std::string& file_name) {
     return number;
 }
 
-Result<File*> Segment::file() const {
-    std::lock_guard lock(mutex_);
-    if (!file_) {
+Result<std::shared_ptr<File>> Segment::file() const {
+    std::shared_ptr<File> fresh;
+    {
+        std::lock_guard lock(mutex_);
+        used_ = true;
+        if (file_) return file_;
         auto opened = disk_.open(segment_name(number_));
         if (!opened) return opened.error();
-        file_ = std::move(*opened);
+        fresh = std::move(*opened);
+        file_ = fresh;
     }
-    return file_.get();
+    open_files_->add(weak_from_this());
+    return fresh;
 }
 
-void Segments::add(SegmentPtr segment) {
+void Segment::keep_open() const {
     std::lock_guard lock(mutex_);
-    segments_[segment->number()] = std::move(segment);
+    kept_ = true;
+    if (file_) return;
+    // If it cannot be opened now, whoever still needs it is told so when reading.
+    if (auto opened = disk_.open(segment_name(number_))) file_ = std::move(*opened);
 }
 
-SegmentPtr Segments::take_out(std::uint32_t number) {
-    const SegmentPtr segment = find(number);
-    if (segment) {
-        // If it cannot be opened now, whoever still needs it is told so when reading.
-        static_cast<void>(segment->file());
-        std::lock_guard lock(mutex_);
-        segments_.erase(number);
+bool Segment::close_if_unused() const {
+    std::lock_guard lock(mutex_);
+    if (kept_) return true;
+    if (std::exchange(used_, false)) return false;
+    file_ = nullptr;
+    return true;
+}
+
+void OpenFiles::add(std::weak_ptr<const Segment> segment) {
+    std::lock_guard lock(mutex_);
+    open_.push_back(std::move(segment));
+    // Two rounds: in the first one each may have been used.
+    for (std::size_t steps = 2 * open_.size(); steps > 0 && open_.size() > files_max_; --steps) {
+        std::weak_ptr<const Segment> first = std::move(open_.front());
+        open_.pop_front();
+        const SegmentPtr still_there = first.lock();
+        if (still_there && !still_there->close_if_unused()) open_.push_back(std::move(first));
     }
+}
+
+SegmentPtr Segments::make(Disk& disk, std::uint32_t number, std::shared_ptr<File> file) {
+    const bool is_open = file != nullptr;
+    const auto segment = std::make_shared<const Segment>(disk, number, open_files_, std::move(file));
+    {
+        std::lock_guard lock(mutex_);
+        segments_[number] = segment;
+    }
+    if (is_open) open_files_->add(segment);
     return segment;
+}
+
+void Segments::take_out(std::uint32_t number) {
+    std::lock_guard lock(mutex_);
+    segments_.erase(number);
 }
 
 SegmentPtr Segments::find(std::uint32_t number) const {

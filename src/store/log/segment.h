@@ -1,6 +1,7 @@
 // Segments as files: finding them, reading their records, and the table that ends a sealed one.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,37 +19,64 @@ namespace pier::store::log {
 std::string segment_name(std::uint32_t number);
 std::optional<std::uint32_t> segment_number(const std::string& file_name);
 
-// One segment's file, opened when it is first needed. Sessions hold it as long as they may still read from
-// it, also after the cleaner has unlinked it. Any thread.
-class Segment {
+class OpenFiles;
+
+// One segment's file, opened when it is needed. Sessions hold the segment as long as they may still read from
+// it, also after the cleaner has unlinked it. Made by Segments. Any thread.
+class Segment : public std::enable_shared_from_this<Segment> {
   public:
-    Segment(Disk& disk, std::uint32_t number) : disk_(disk), number_(number) {}
-    Segment(Disk& disk, std::uint32_t number, std::unique_ptr<File> file)
-        : disk_(disk), number_(number), file_(std::move(file)) {}
+    Segment(Disk& disk, std::uint32_t number, std::shared_ptr<OpenFiles> open_files,
+            std::shared_ptr<File> file)
+        : disk_(disk), number_(number), open_files_(std::move(open_files)), file_(std::move(file)) {}
 
     std::uint32_t number() const { return number_; }
-    Result<File*> file() const;
+    // Open as long as somebody holds it.
+    Result<std::shared_ptr<File>> file() const;
+    // Before its name goes: the file stays open as long as the segment lives.
+    void keep_open() const;
+    // False if it has been asked for since the last call. One that is kept open is not closed, and counts no
+    // more.
+    bool close_if_unused() const;
 
   private:
     Disk& disk_;
     const std::uint32_t number_;
+    const std::shared_ptr<OpenFiles> open_files_;
     mutable std::mutex mutex_;
-    mutable std::unique_ptr<File> file_;
+    mutable std::shared_ptr<File> file_;
+    mutable bool used_ = true, kept_ = false;
 };
 using SegmentPtr = std::shared_ptr<const Segment>;
+
+// The segments whose files are open. When there are too many, those that nobody has asked for lately are
+// closed. Any thread.
+class OpenFiles {
+  public:
+    explicit OpenFiles(std::size_t files_max) : files_max_(files_max) {}
+    void add(std::weak_ptr<const Segment> segment);
+
+  private:
+    const std::size_t files_max_;
+    std::mutex mutex_;
+    std::deque<std::weak_ptr<const Segment>> open_;  // the next to be looked at first
+};
 
 // The segments there are. Any thread.
 class Segments {
   public:
-    void add(SegmentPtr segment);
-    // Takes it out of the map; whoever holds it keeps it. Its file is opened first, so that it can still be
-    // read.
-    SegmentPtr take_out(std::uint32_t number);
+    // As many of their files are open at once, and those that are being read from.
+    explicit Segments(std::size_t files_max) : open_files_(std::make_shared<OpenFiles>(files_max)) {}
+
+    // Adds one. `file` if it is open already.
+    SegmentPtr make(Disk& disk, std::uint32_t number, std::shared_ptr<File> file = nullptr);
+    // Takes it out of the map; whoever holds it keeps it.
+    void take_out(std::uint32_t number);
     SegmentPtr find(std::uint32_t number) const;  // null if there is none
     bool contains(std::uint32_t number) const { return find(number) != nullptr; }
     std::vector<std::uint32_t> numbers() const;
 
   private:
+    const std::shared_ptr<OpenFiles> open_files_;
     mutable std::mutex mutex_;
     std::map<std::uint32_t, SegmentPtr> segments_;
 };

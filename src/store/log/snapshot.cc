@@ -92,7 +92,7 @@ class LogBody : public Body {
     const Entry entry_;
     const ChecksumKey key_;
     const std::uint64_t offset_;
-    const File* file_ = nullptr;
+    std::shared_ptr<const File> file_;
     std::uint64_t payload_ = 0, checksum_ = 0;
 };
 
