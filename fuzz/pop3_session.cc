@@ -32,9 +32,9 @@ class ThreeMails final : public pop3::Maildrop {
         require(index < 3, "octets() of a message that is not there");
         return index < 2 ? index + 1 : std::uint64_t{1} << 40;
     }
-    std::string uidl(std::size_t index) const override {
-        require(index < 3, "uidl() of a message that is not there");
-        return "uid-" + std::to_string(index);
+    void append_uidl(std::size_t index, std::string& out) const override {
+        require(index < 3, "append_uidl() of a message that is not there");
+        out += "uid-" + std::to_string(index);
     }
 };
 

@@ -7,9 +7,6 @@ namespace pier::pop3 {
 
 namespace {
 
-// The first line of a response with its CRLF (RFC 2449 §4).
-constexpr std::size_t reply_octets_max = 512;
-
 // Replies are lines of printable ASCII. Attack: a CR LF in a text from outside (a greeting, an account's
 // note) would be read as the next reply.
 void append_line(std::string& out, std::string_view prefix, std::string_view text) {

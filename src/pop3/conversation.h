@@ -24,6 +24,9 @@
 
 namespace pier::pop3 {
 
+// The first line of a response with its CRLF (RFC 2449 §4).
+inline constexpr std::size_t reply_octets_max = 512;
+
 class Conversation {
   public:
     Conversation(const Limits& limits, Facts facts);

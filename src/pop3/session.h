@@ -28,7 +28,7 @@ class Maildrop {
     virtual std::size_t messages() const = 0;
     virtual std::uint64_t octets() const = 0;
     virtual std::uint64_t octets(std::size_t index) const = 0;
-    virtual std::string uidl(std::size_t index) const = 0;
+    virtual void append_uidl(std::size_t index, std::string& out) const = 0;
 };
 
 struct Limits {

@@ -1,11 +1,22 @@
 // TRANSACTION and UPDATE: the maildrop's commands (RFC 1939 §5, RFC 1939 §6, RFC 1939 §7). Message numbers
 // count from 1, indexes from 0; numbers never move while the session lasts.
+#include <array>
 #include <cassert>
+#include <charconv>
 #include <utility>
 
 #include "pop3/conversation.h"
 
 namespace pier::pop3 {
+namespace {
+
+void append_number(std::string& out, std::uint64_t number) {
+    std::array<char, 20> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    out.append(digits.data(), end);
+}
+
+}  // namespace
 
 std::string Conversation::maildrop_text() const {
     return std::to_string(messages_left()) + " messages (" + std::to_string(octets_left()) + " octets)";
@@ -47,9 +58,13 @@ void Conversation::run_uidl(const Arguments& arguments) {
 }
 
 void Conversation::list_line(Listing listing, std::size_t index) {
-    out_ += std::to_string(index + 1);
+    append_number(out_, index + 1);
     out_ += ' ';
-    out_ += listing == Listing::sizes ? std::to_string(maildrop_->octets(index)) : maildrop_->uidl(index);
+    if (listing == Listing::sizes) {
+        append_number(out_, maildrop_->octets(index));
+    } else {
+        maildrop_->append_uidl(index, out_);
+    }
     out_ += "\r\n";
 }
 
@@ -59,16 +74,15 @@ void Conversation::begin_listing(Listing listing) {
     listing_next_ = 0;
 }
 
-// One line, so that next() can write what has gathered before there is too much of it.
+// As many lines as may gather before next() has to write them.
 void Conversation::continue_listing() {
-    while (listing_next_ < maildrop_->messages() && deletions_.contains(listing_next_))
-        ++listing_next_;
-    if (listing_next_ < maildrop_->messages()) {
-        list_line(*listing_, listing_next_++);
-    } else {
-        out_ += ".\r\n";
-        listing_.reset();
+    const std::size_t messages = maildrop_->messages();
+    for (; listing_next_ < messages; ++listing_next_) {
+        if (!out_.empty() && out_.size() + reply_octets_max > limits_.output_octets_max) return;
+        if (!deletions_.contains(listing_next_)) list_line(*listing_, listing_next_);
     }
+    out_ += ".\r\n";
+    listing_.reset();
 }
 
 void Conversation::run_retr(const Arguments& arguments) {

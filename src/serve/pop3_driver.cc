@@ -25,7 +25,9 @@ class SnapshotMaildrop : public pop3::Maildrop {
     std::size_t messages() const override { return snapshot_->entries().size(); }
     std::uint64_t octets() const override { return snapshot_->octets(); }
     std::uint64_t octets(std::size_t index) const override { return snapshot_->entries()[index].octets; }
-    std::string uidl(std::size_t index) const override { return snapshot_->uidl(index); }
+    void append_uidl(std::size_t index, std::string& out) const override {
+        snapshot_->append_uidl(index, out);
+    }
 
   private:
     std::shared_ptr<const store::Snapshot> snapshot_;

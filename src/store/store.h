@@ -46,6 +46,7 @@ using Uid = std::uint32_t;  // ascending in a mailbox; never 0, never reused
 struct Guid {
     std::array<std::uint8_t, 16> bytes{};
     auto operator<=>(const Guid&) const = default;
+    void append_hex(std::string& out) const;
     std::string hex() const;  // 32 lower-case digits; the UIDL of a message that did not bring its own
 };
 
@@ -164,7 +165,12 @@ class Snapshot {
     virtual std::span<const Entry> entries() const = 0;  // by ascending UID
     virtual std::uint64_t octets() const = 0;            // the sum
     virtual std::uint64_t modseq() const = 0;
-    virtual std::string uidl(std::size_t index) const = 0;
+    virtual void append_uidl(std::size_t index, std::string& out) const = 0;
+    std::string uidl(std::size_t index) const {
+        std::string out;
+        append_uidl(index, out);
+        return out;
+    }
     virtual Result<Details> details(std::size_t index) const = 0;  // may block; the present flags
     virtual Result<std::unique_ptr<Body>> body(
         std::size_t index) const = 0;  // opening does not wait for the disk

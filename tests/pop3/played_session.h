@@ -40,7 +40,7 @@ class MemoryMaildrop final : public Maildrop {
     std::size_t messages() const override { return mails_.size(); }
     std::uint64_t octets() const override;
     std::uint64_t octets(std::size_t index) const override { return mails_[index].content.size(); }
-    std::string uidl(std::size_t index) const override { return mails_[index].uidl; }
+    void append_uidl(std::size_t index, std::string& out) const override { out += mails_[index].uidl; }
 
   private:
     const std::vector<PlayedMail>& mails_;

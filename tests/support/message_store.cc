@@ -47,9 +47,9 @@ class MemorySnapshot final : public Snapshot {
     std::span<const Entry> entries() const override { return entries_; }
     std::uint64_t octets() const override { return octets_; }
     std::uint64_t modseq() const override { return 1; }
-    std::string uidl(std::size_t index) const override {
+    void append_uidl(std::size_t index, std::string& out) const override {
         const StoredMessage& message = messages_.at(index);
-        return message.uidl.empty() ? "guid-" + std::to_string(message.uid) : message.uidl;
+        out += message.uidl.empty() ? "guid-" + std::to_string(message.uid) : message.uidl;
     }
     Result<Details> details(std::size_t index) const override {
         return Details{messages_.at(index).flags, 1, messages_.at(index).internal_date};

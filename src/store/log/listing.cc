@@ -117,13 +117,13 @@ SegmentPtr Listing::segment_of(const Entry& entry) const {
     return *std::lower_bound(held_.begin(), held_.end(), segment_number(entry), ByNumber());
 }
 
-std::string Listing::uidl(std::size_t index) const {
-    if ((entries_[index].bits & own_uidl) == 0) return entries_[index].guid.hex();
+void Listing::append_uidl(std::size_t index, std::string& out) const {
+    if ((entries_[index].bits & own_uidl) == 0) return entries_[index].guid.append_hex(out);
     const auto own =
         std::lower_bound(own_uidls_.begin(), own_uidls_.end(), index,
                          [](const OwnUidl& known, std::size_t wanted) { return known.index < wanted; });
     const auto octets = static_cast<std::uint8_t>(uidl_text_[own->at]);
-    return uidl_text_.substr(own->at + 1, octets);
+    out.append(uidl_text_, own->at + 1, octets);
 }
 
 std::uint64_t Listing::memory_octets() const {

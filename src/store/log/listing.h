@@ -36,7 +36,7 @@ class Listing {
     std::uint64_t mailbox() const { return mailbox_; }
     std::span<const Entry> entries() const { return entries_; }
     std::uint64_t octets() const { return octets_; }
-    std::string uidl(std::size_t index) const;
+    void append_uidl(std::size_t index, std::string& out) const;
     SegmentPtr segment_of(const Entry& entry) const;
 
     bool is_of(const MailboxState& state) const {

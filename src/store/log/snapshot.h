@@ -23,7 +23,9 @@ class LogSnapshot : public Snapshot {
     std::span<const Entry> entries() const override { return listing_->entries(); }
     std::uint64_t octets() const override { return listing_->octets(); }
     std::uint64_t modseq() const override { return modseq_; }
-    std::string uidl(std::size_t index) const override { return listing_->uidl(index); }
+    void append_uidl(std::size_t index, std::string& out) const override {
+        listing_->append_uidl(index, out);
+    }
     Result<Details> details(std::size_t index) const override;
     Result<std::unique_ptr<Body>> body(std::size_t index) const override;
 
