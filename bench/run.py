@@ -64,8 +64,9 @@ class Bench:
         if kind != "drain":
             words += ["--seconds", self.options.seconds]
         rounds = {server.name: [] for server in self.servers}
-        for _ in range(self.options.rounds):
-            for server in self.servers:
+        for turn in range(self.options.rounds):
+            first = turn % len(self.servers)    # nobody always runs behind the same neighbour
+            for server in self.servers[first:] + self.servers[:first]:
                 if before:
                     before(server)
                 port = port_of(server) if port_of else server.pop3s_port if mode == "implicit" else server.pop3_port
