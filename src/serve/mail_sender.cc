@@ -13,6 +13,9 @@ namespace {
 using What = SendOutcome::What;
 using net::Connection;
 
+// Up to here one copy costs less than the two further system calls of sendfile.
+constexpr std::uint64_t copied_octets_max = 32 * 1024;
+
 // The line that ends a message, and the line end that the message itself may lack.
 constexpr std::string_view end_line = ".\r\n", end_of_incomplete = "\r\n.\r\n";
 
@@ -32,8 +35,8 @@ net::Task<Result<void>> verify_body(Connection& connection, boost::asio::thread_
                                     [&] { return body.verify(store::Wait::may_block); });
 }
 
-std::string_view end_for(std::string_view last_octets) {
-    return last_octets.ends_with("\r\n") || last_octets.empty() ? end_line : end_of_incomplete;
+std::string_view end_for(const store::Body& body) {
+    return body.complete() ? end_line : end_of_incomplete;
 }
 
 // What is left of a message from `offset` on, without a copy in this process, and its end.
@@ -62,7 +65,7 @@ net::Task<std::optional<Result<void>>> send_at_once(Connection& connection, stor
                                                     std::string_view reply) {
     const auto payload = body.load(connection.loop().read_buffer(), store::Wait::no_wait);
     if (!payload || !body.file()) co_return std::nullopt;
-    const std::string_view end = end_for(*payload);
+    const std::string_view end = end_for(body);
     if (connection.tls()) co_return co_await send_copied(connection, reply, *payload, end);
     const std::array pieces{reply, *payload, end};
     const auto sent = connection.write_now(pieces);
@@ -131,9 +134,10 @@ net::Task<Result<void>> send_edited(Connection& connection, boost::asio::thread_
 net::Task<SendOutcome> send_mail(Connection& connection, boost::asio::thread_pool& pool, store::Body& body,
                                  std::optional<std::uint64_t> body_lines, std::string_view reply) {
     const bool edited = body_lines || body.has_dot_lines();
-    const std::uint64_t copied_octets_max =
-        net::EventLoop::Block::octets - reply.size() - end_of_incomplete.size();
-    if (!edited && (!connection.tls() || body.octets() <= copied_octets_max)) {
+    const std::uint64_t at_once_octets_max =
+        connection.tls() ? net::EventLoop::Block::octets - reply.size() - end_of_incomplete.size()
+                         : copied_octets_max;
+    if (!edited && body.octets() <= at_once_octets_max) {
         const auto sent = co_await send_at_once(connection, body, reply);
         if (sent) co_return *sent ? SendOutcome{What::sent, {}} : SendOutcome{What::broken, sent->error()};
     }
@@ -144,11 +148,7 @@ net::Task<SendOutcome> send_mail(Connection& connection, boost::asio::thread_poo
     if (edited) {
         sent = co_await send_edited(connection, pool, body, body_lines, reply);
     } else {
-        char last[2] = {};
-        const std::uint64_t from = body.octets() - std::min<std::uint64_t>(body.octets(), sizeof last);
-        const auto n = co_await read_body(connection, pool, body, from, last);
-        if (!n) co_return SendOutcome{What::refused, n.error()};
-        const auto end = end_for({last, *n});
+        const auto end = end_for(body);
         if (connection.tls() || !body.file()) {
             sent = co_await send_blocks(connection, pool, body, reply, end);
         } else {

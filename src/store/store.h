@@ -142,11 +142,14 @@ class Body {
     virtual ~Body() = default;
     virtual std::uint64_t octets() const = 0;
     virtual bool has_dot_lines() const = 0;  // some line begins with a dot: it must be stuffed to be sent
+    // It is empty or ends with CRLF. Known once verify() or load() has succeeded.
+    virtual bool complete() const = 0;
     // Reads up to out.size() octets at `offset`; fewer only at the end. With Wait::no_wait it fails with
     // `busy` instead of waiting for the disk (then ask again on a thread that may wait).
     virtual Result<std::size_t> read(std::uint64_t offset, std::span<char> out, Wait wait) = 0;
     // Checks all octets against their checksum; `corrupt` if they differ, `busy` as in read. A message is
-    // verified before its first octet is sent, so a client never gets damaged mail under +OK.
+    // verified before its first octet is sent, so a client never gets damaged mail under +OK. An engine may
+    // remember for some minutes that it was.
     virtual Result<void> verify(Wait wait) = 0;
     // Reads the whole message with one access to the disk, and verifies it: the cheapest way for one that is
     // small. The octets lie inside `buffer`, which must have room for octets() + load_room_octets (else

@@ -399,5 +399,38 @@ TEST_F(CorruptionTest, TheSpaceOfADamagedRecordIsNotGivenToAnotherMessage) {
     }
 }
 
+// A message that was verified is sent without another look, but only while nobody else touches the file.
+TEST_F(CorruptionTest, DamageDoneToAMessageThatWasVerifiedIsFoundAllTheSame) {
+    for (const bool by_load : {false, true}) {
+        LogBench bench;
+        const auto store = bench.open();
+        const auto box = create_mailbox(**store, AccountId{1}, "INBOX");
+        const std::string text(5000, 'x');
+        for (int i = 0; i < 3; ++i)
+            ASSERT_TRUE(append(**store, {text}, to(*box)));
+        const auto read = [&](std::size_t index) {
+            const auto snapshot = (*store)->open(*box);
+            return by_load ? load_body(**snapshot, index) : read_body(**snapshot, index);
+        };
+        const auto text_of = [](const Result<std::string>& got) { return got ? *got : got.error().text; };
+        for (int i = 0; i < 3; ++i)
+            EXPECT_EQ(text_of(read(1)), text);
+        ASSERT_TRUE(append(**store, {text}, to(*box)));  // a change of our own
+        EXPECT_EQ(text_of(read(1)), text);
+
+        const std::string name = bench.disk->names().at(0);
+        const std::string content = bench.disk->contents(name);
+        const std::size_t first = content.find(text), second = content.find(text, first + text.size());
+        bench.disk->flip_bit(name, second + 2500, 3);
+        EXPECT_EQ(text_of(read(0)), text);
+        EXPECT_EQ(read(1).error().kind, ErrorKind::corrupt);
+        // A change of our own behind it does not bring the trust back.
+        ASSERT_TRUE(append(**store, {text}, to(*box)));
+        EXPECT_EQ(read(1).error().kind, ErrorKind::corrupt);
+        EXPECT_EQ(text_of(read(2)), text);
+        EXPECT_EQ(text_of(read(2)), text);
+    }
+}
+
 }  // namespace
 }  // namespace pier::test

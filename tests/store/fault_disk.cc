@@ -37,12 +37,15 @@ struct FaultDisk::Node {
     };
     SparseBytes content, durable;
     std::vector<Change> unsynced;
+    std::int64_t changes = 1;  // for changed_ns(): a clock that never stands still
 
     void write(std::uint64_t offset, std::string_view piece) {
+        ++changes;
         content.write(offset, piece);
         unsynced.push_back({Change::Kind::write, offset, piece.size()});
     }
     void truncate(std::uint64_t octets) {
+        ++changes;
         content.truncate(octets);
         unsynced.push_back({Change::Kind::truncate, octets, 0});
     }
@@ -212,6 +215,12 @@ class FaultDisk::OpenFile : public File {
     }
 
     int descriptor() const override { return -1; }
+
+    Result<std::int64_t> changed_ns() const override {
+        const std::lock_guard guard(state_->mutex);
+        if (is_dead()) return dead("look at");
+        return node_->changes;
+    }
 
   private:
     bool is_dead() const { return generation_ != state_->generation; }
@@ -451,6 +460,7 @@ std::uint64_t FaultDisk::octets(const std::string& name) const {
 void FaultDisk::overwrite(const std::string& name, std::uint64_t offset, std::string_view piece) {
     const std::lock_guard guard(state_->mutex);
     Node& node = node_of(name);
+    ++node.changes;
     node.content.write(offset, piece);
     node.durable.write(offset, piece);
 }

@@ -204,7 +204,8 @@ TEST_F(ListingTest, ALongerListingIsMadeOfTheOneBefore) {
     const auto longer = closed.read(base);
     ASSERT_TRUE(longer);
     ASSERT_EQ(longer->entries().size(), 12u);
-    const log::LogSnapshot snapshot(*closed.index, log::ChecksumKey{}, longer, 1);
+    log::VerifiedMessages verified;
+    const log::LogSnapshot snapshot(*closed.index, verified, log::ChecksumKey{}, longer, 1);
     EXPECT_EQ(snapshot.uidl(9), "own-9");
     EXPECT_EQ(snapshot.uidl(10), "new-0");
     EXPECT_EQ(snapshot.uidl(11), "new-1");

@@ -148,6 +148,7 @@ std::optional<Error> Appender::build_and_write(std::deque<std::unique_ptr<Operat
 }
 
 std::optional<Error> Appender::make_durable(Group& group) {
+    const Segment::OwnChange change(*active_.segment, *active_.file);
     if (auto written = group.write(); !written)
         return group.could_not_read() ? take_back(written.error()) : undo(written.error());
     if (group.records() > 0)
@@ -174,6 +175,7 @@ Error Appender::undo(Error cause) {
 Error Appender::take_back(Error cause) {
     applier_.clear();
     if (sealed_) return cause;
+    const Segment::OwnChange change(*active_.segment, *active_.file);
     if (auto shortened = active_.file->truncate(active_.end); !shortened)
         return stop_for_good(shortened.error());
     if (auto synced = active_.file->sync(); !synced) return stop_for_good(synced.error());
@@ -206,6 +208,7 @@ Result<void> Appender::seal_active() {
                                   head.size() - active_.table.size(),
                               '\0');
     const std::string_view pieces[] = {head, active_.table, filling, footer};
+    const Segment::OwnChange change(*active_.segment, *active_.file);
     if (auto written = active_.file->write(active_.end, pieces); !written) return written;
     if (auto synced = active_.file->sync(); !synced) return Error{ErrorKind::io, synced.error().text};
     sealed_ = true;

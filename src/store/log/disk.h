@@ -30,6 +30,8 @@ class File {
     virtual Result<void> truncate(std::uint64_t octets) = 0;
     virtual Result<std::uint64_t> octets() const = 0;
     virtual int descriptor() const = 0;  // for sendfile; -1 if there is none
+    // When it was last changed, by whomever, as the file system tells it. Never waits.
+    virtual Result<std::int64_t> changed_ns() const = 0;
 };
 
 class Disk {

@@ -130,7 +130,7 @@ class LogStoreImpl : public LogStore {
     }
 
     Result<std::shared_ptr<const Snapshot>> open(MailboxId mailbox, Wait wait) override {
-        auto snapshot = LogSnapshot::open(*index_, *segments_, cache_, key_, mailbox, wait);
+        auto snapshot = LogSnapshot::open(*index_, *segments_, cache_, verified_, key_, mailbox, wait);
         if (!snapshot) return snapshot.error();
         return std::shared_ptr<const Snapshot>(std::move(*snapshot));
     }
@@ -187,6 +187,7 @@ class LogStoreImpl : public LogStore {
     const std::unique_ptr<Index> index_;
     const ChecksumKey key_;
     ListingCache cache_;
+    VerifiedMessages verified_;
     Appender appender_;
     Cleaner cleaner_;  // last: it ends before what it works on
 };

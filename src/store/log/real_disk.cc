@@ -73,6 +73,12 @@ class RealFile : public File {
 
     int descriptor() const override { return fd_; }
 
+    Result<std::int64_t> changed_ns() const override {
+        struct stat status {};
+        if (::fstat(fd_, &status) != 0) return errno_error(errno, "look at " + path_);
+        return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+    }
+
   private:
     Result<void> write_vectors(std::uint64_t offset, std::span<iovec> vectors) {
         while (!vectors.empty()) {

@@ -79,6 +79,24 @@ Result<std::shared_ptr<File>> Segment::file() const {
     return fresh;
 }
 
+std::optional<std::uint32_t> Segment::age(const File& file) const {
+    const std::uint32_t age = age_;
+    const auto changed = file.changed_ns();
+    if (!changed) return std::nullopt;
+    std::int64_t known = 0;
+    if (changed_ns_.compare_exchange_strong(known, *changed) || known == *changed) return age;
+    return std::nullopt;
+}
+
+Segment::OwnChange::OwnChange(const Segment& segment, const File& file) : segment_(segment), file_(file) {
+    if (!segment.age(file)) ++segment.age_;
+}
+
+Segment::OwnChange::~OwnChange() {
+    const auto changed = file_.changed_ns();
+    segment_.changed_ns_ = changed ? *changed : -1;
+}
+
 void Segment::keep_open() const {
     std::lock_guard lock(mutex_);
     kept_ = true;

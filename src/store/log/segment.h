@@ -1,6 +1,7 @@
 // Segments as files: finding them, reading their records, and the table that ends a sealed one.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -32,6 +33,21 @@ class Segment : public std::enable_shared_from_this<Segment> {
     std::uint32_t number() const { return number_; }
     // Open as long as somebody holds it.
     Result<std::shared_ptr<File>> file() const;
+    // Which messages were verified stays known (verified.h) as long as this stays the same; absent: somebody
+    // has changed the file, or is about to.
+    std::optional<std::uint32_t> age(const File& file) const;
+    // Around each change that the appender makes: it does not end the age.
+    class OwnChange {
+      public:
+        OwnChange(const Segment& segment, const File& file);
+        ~OwnChange();
+        OwnChange(const OwnChange&) = delete;
+        OwnChange& operator=(const OwnChange&) = delete;
+
+      private:
+        const Segment& segment_;
+        const File& file_;
+    };
     // Before its name goes: the file stays open as long as the segment lives.
     void keep_open() const;
     // False if it has been asked for since the last call. One that is kept open is not closed, and counts no
@@ -45,6 +61,9 @@ class Segment : public std::enable_shared_from_this<Segment> {
     mutable std::mutex mutex_;
     mutable std::shared_ptr<File> file_;
     mutable bool used_ = true, kept_ = false;
+    // The file's modification time after our last change of it, or when we first saw it; 0: not seen yet.
+    mutable std::atomic<std::int64_t> changed_ns_ = 0;
+    mutable std::atomic<std::uint32_t> age_ = 1;
 };
 using SegmentPtr = std::shared_ptr<const Segment>;
 

@@ -14,14 +14,16 @@ constexpr int tries_max = 10;
 // The octets of one message in its segment. Its record is looked at when the first octet is needed.
 class LogBody : public Body {
   public:
-    LogBody(SegmentPtr segment, const Entry& entry, ChecksumKey key)
+    LogBody(SegmentPtr segment, const Entry& entry, VerifiedMessages& verified, ChecksumKey key)
         : segment_(std::move(segment)),
           entry_(entry),
+          verified_(verified),
           key_(key),
           offset_(Place::unpack(entry.place).offset) {}
 
     std::uint64_t octets() const override { return entry_.octets; }
     bool has_dot_lines() const override { return (entry_.bits & bit::dot_lines) != 0; }
+    bool complete() const override { return complete_; }
 
     Result<std::size_t> read(std::uint64_t offset, std::span<char> out, Wait wait) override {
         if (auto found = find_payload(wait); !found) return found.error();
@@ -33,7 +35,15 @@ class LogBody : public Body {
 
     Result<void> verify(Wait wait) override {
         if (auto found = find_payload(wait); !found) return found;
-        return check_payload(*file_, payload_, entry_.octets, checksum_, wait);
+        if (is_verified_) return {};
+        const auto age = segment_->age(*file_);
+        if (auto good = check_payload(*file_, payload_, entry_.octets, checksum_, wait); !good) return good;
+        char last[2] = {};
+        const auto from = entry_.octets - std::min<std::uint64_t>(entry_.octets, sizeof last);
+        const auto n = file_->read(payload_ + from, std::span(last).first(entry_.octets - from), wait);
+        if (!n) return n.error();
+        now_verified(age, {last, *n});
+        return {};
     }
 
     Result<std::string_view> load(std::span<char> buffer, Wait wait) override {
@@ -41,9 +51,11 @@ class LogBody : public Body {
             return Error{ErrorKind::invalid, "the buffer is too small for the message"};
         const auto size = static_cast<std::size_t>(entry_.octets);
         std::string_view record;
-        if (payload_ == 0) {
+        std::optional<std::uint32_t> age;
+        if (payload_ == 0 && !find_verified()) {
             const auto file = segment_->file();
             if (!file) return file.error();
+            age = segment_->age(**file);
             const auto n = (*file)->read(offset_, buffer.first(size + load_room_octets), wait);
             if (!n) return n.error();
             record = {buffer.data(), *n};
@@ -56,8 +68,9 @@ class LogBody : public Body {
             if (!n) return n.error();
             octets = {buffer.data(), *n};
         }
-        if (octets.size() != size || checksum_of(octets) != checksum_)
+        if (octets.size() != size || (!is_verified_ && checksum_of(octets) != checksum_))
             return Error{ErrorKind::corrupt, "the octets do not match their checksum"};
+        now_verified(age, octets);
         return octets;
     }
 
@@ -69,7 +82,7 @@ class LogBody : public Body {
   private:
     // `record`: what has been read of it already.
     Result<void> find_payload(Wait wait, std::string_view record = {}) {
-        if (payload_ != 0) return {};
+        if (payload_ != 0 || find_verified()) return {};
         const auto file = segment_->file();
         if (!file) return file.error();
         const auto size = peek_record(record);
@@ -88,12 +101,38 @@ class LogBody : public Body {
         return {};
     }
 
+    // Whether it was verified a short while ago; then nothing has to be read to find its octets.
+    bool find_verified() {
+        const auto file = segment_->file();
+        if (!file) return false;
+        const auto age = segment_->age(**file);
+        const auto known = age ? verified_.find(Place::unpack(entry_.place), *age) : std::nullopt;
+        if (!known) return false;
+        file_ = *file;
+        payload_ = offset_ + known->payload_offset;
+        complete_ = known->complete;
+        is_verified_ = true;
+        return true;
+    }
+
+    // `age`: the segment's before the octets were read.
+    void now_verified(std::optional<std::uint32_t> age, std::string_view last_octets) {
+        if (is_verified_) return;
+        complete_ = last_octets.empty() || last_octets.ends_with("\r\n");
+        is_verified_ = true;
+        if (age)
+            verified_.remember(Place::unpack(entry_.place), *age,
+                               {static_cast<std::uint32_t>(payload_ - offset_), complete_});
+    }
+
     const SegmentPtr segment_;
     const Entry entry_;
+    VerifiedMessages& verified_;
     const ChecksumKey key_;
     const std::uint64_t offset_;
     std::shared_ptr<const File> file_;
     std::uint64_t payload_ = 0, checksum_ = 0;
+    bool is_verified_ = false, complete_ = false;
 };
 
 // Whether so few entries have to be read and copied that an event loop may do it.
@@ -106,11 +145,11 @@ bool short_way(const MailboxState& state, const ListingPtr& listing) {
 }  // namespace
 
 Result<std::shared_ptr<const LogSnapshot>> LogSnapshot::open(const Index& index, const Segments& segments,
-                                                             ListingCache& cache, ChecksumKey key,
-                                                             MailboxId mailbox, Wait wait) {
+                                                             ListingCache& cache, VerifiedMessages& verified,
+                                                             ChecksumKey key, MailboxId mailbox, Wait wait) {
     const auto id = static_cast<std::uint64_t>(mailbox);
     const auto with = [&](ListingPtr listing, std::uint64_t modseq) {
-        return std::make_shared<const LogSnapshot>(index, key, std::move(listing), modseq);
+        return std::make_shared<const LogSnapshot>(index, verified, key, std::move(listing), modseq);
     };
     auto state = index.get_as<MailboxState>(key::mailbox(id), nullptr, wait);
     if (!state) return state.error();
@@ -148,7 +187,7 @@ Result<Details> LogSnapshot::details(std::size_t index) const {
 
 Result<std::unique_ptr<Body>> LogSnapshot::body(std::size_t index) const {
     const Entry& entry = listing_->entries()[index];
-    return std::make_unique<LogBody>(listing_->segment_of(entry), entry, key_);
+    return std::make_unique<LogBody>(listing_->segment_of(entry), entry, verified_, key_);
 }
 
 }  // namespace pier::store::log

@@ -5,6 +5,7 @@
 
 #include "store/log/index.h"
 #include "store/log/listing.h"
+#include "store/log/verified.h"
 #include "store/store.h"
 
 namespace pier::store::log {
@@ -14,10 +15,11 @@ class LogSnapshot : public Snapshot {
     // The mailbox as it is now: what the cache has of it, and what has changed since. not_found if there is
     // none. `busy` as Store::open() says.
     static Result<std::shared_ptr<const LogSnapshot>> open(const Index& index, const Segments& segments,
-                                                           ListingCache& cache, ChecksumKey key,
-                                                           MailboxId mailbox, Wait wait);
-    LogSnapshot(const Index& index, ChecksumKey key, ListingPtr listing, std::uint64_t modseq)
-        : index_(index), key_(key), listing_(std::move(listing)), modseq_(modseq) {}
+                                                           ListingCache& cache, VerifiedMessages& verified,
+                                                           ChecksumKey key, MailboxId mailbox, Wait wait);
+    LogSnapshot(const Index& index, VerifiedMessages& verified, ChecksumKey key, ListingPtr listing,
+                std::uint64_t modseq)
+        : index_(index), verified_(verified), key_(key), listing_(std::move(listing)), modseq_(modseq) {}
 
     MailboxId mailbox() const override { return MailboxId{listing_->mailbox()}; }
     std::span<const Entry> entries() const override { return listing_->entries(); }
@@ -31,6 +33,7 @@ class LogSnapshot : public Snapshot {
 
   private:
     const Index& index_;
+    VerifiedMessages& verified_;
     const ChecksumKey key_;
     const ListingPtr listing_;
     const std::uint64_t modseq_;
