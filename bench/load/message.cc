@@ -23,14 +23,17 @@ std::string prose_line(std::mt19937_64& random) {
                                                  "lantern", "we",   "sent",   "letter",  "since",
                                                  "before",  "rope", "anchor", "morning", "and"};
     std::string line;
-    // A dot at the beginning of some lines: they must be stuffed, and unstuffed.
-    if (random() % 50 == 0) line = ".";
     const std::size_t length = 20 + random() % (line_text_octets - 32);
     while (line.size() < length) {
         line += words[random() % std::size(words)];
         line += random() % 10 == 0 ? ". " : " ";
     }
     return line;
+}
+
+// Of some lines: they must be stuffed, and unstuffed.
+std::string dotted_line(std::mt19937_64& random) {
+    return (random() % 50 == 0 ? "." : "") + prose_line(random);
 }
 
 std::string base64_line(std::mt19937_64& random) {
@@ -65,10 +68,13 @@ MessageMaker::MessageMaker(std::uint64_t seed) : seed_(seed) {
     for (std::size_t i = 0; i < pool_lines; ++i) {
         words_.begins.push_back(words_.text.size());
         words_.text += prose_line(random) + "\r\n";
+        dotted_.begins.push_back(dotted_.text.size());
+        dotted_.text += dotted_line(random) + "\r\n";
         base64_.begins.push_back(base64_.text.size());
         base64_.text += base64_line(random) + "\r\n";
     }
     words_.begins.push_back(words_.text.size());
+    dotted_.begins.push_back(dotted_.text.size());
     base64_.begins.push_back(base64_.text.size());
 }
 
@@ -100,7 +106,8 @@ std::string_view MessageMaker::make(std::uint64_t number, std::uint64_t octets, 
     mixed ^= mixed >> 29;
     std::size_t prose = std::min(body_octets, prose_octets_max);
     if (body_octets - prose == 1) prose -= 2;
-    append_lines(message_, words_, mixed, prose);
+    // Few messages in real mail have lines that begin with a dot.
+    append_lines(message_, number % 25 == 7 ? dotted_ : words_, mixed, prose);
     append_lines(message_, base64_, mixed >> 16, body_octets - prose);
 
     const auto checksum = XXH3_64bits(message_.data() + body_at, body_octets);

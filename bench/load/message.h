@@ -34,7 +34,8 @@ class MessageMaker {
     static void append_lines(std::string& to, const Lines& lines, std::size_t from, std::size_t octets);
 
     std::uint64_t seed_;
-    Lines words_;   // prose; some lines begin with a dot
+    Lines words_;   // prose
+    Lines dotted_;  // prose; some lines begin with a dot
     Lines base64_;  // what attachments look like
     std::string message_;
 };

@@ -191,7 +191,7 @@ Task<Result<void>> Connection::write(std::string_view octets, More more) {
 }
 
 Result<std::uint64_t> Connection::write_now(std::span<const std::string_view> pieces) {
-    std::array<iovec, 8> vectors;
+    std::array<iovec, pieces_max> vectors;
     assert(pieces.size() <= vectors.size() && !tls_);
     for (std::size_t i = 0; i < pieces.size(); ++i)
         vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};

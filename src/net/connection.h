@@ -45,6 +45,7 @@ class Connection final : private EventLoop::Watcher {
     Task<Result<void>> write(std::string_view octets, More more = More::none);
 
     // As much of the pieces, one behind the other, as the socket takes at once. Only without TLS.
+    static constexpr std::size_t pieces_max = 64;
     Result<std::uint64_t> write_now(std::span<const std::string_view> pieces);
 
     // Part of a file, by sendfile(2). Only without TLS.

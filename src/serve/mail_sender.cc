@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
 #include "wire/dots.h"
 #include "wire/top.h"
@@ -104,6 +105,50 @@ net::Task<Result<void>> send_blocks(Connection& connection, boost::asio::thread_
     co_return co_await connection.write({buffer.data(), used});
 }
 
+// What the socket takes of the pieces at once, and the rest from a copy: what they point into may be gone by
+// then.
+net::Task<Result<void>> write_pieces(Connection& connection, std::span<const std::string_view> pieces) {
+    std::uint64_t sent = 0;
+    if (pieces.size() <= Connection::pieces_max) {
+        const auto taken = connection.write_now(pieces);
+        if (!taken) co_return taken.error();
+        sent = *taken;
+    }
+    std::string rest;
+    for (std::string_view piece : pieces) {
+        const auto skip = std::min<std::uint64_t>(sent, piece.size());
+        sent -= skip;
+        rest += piece.substr(static_cast<std::size_t>(skip));
+    }
+    co_return co_await connection.write(rest, Connection::More::none);
+}
+
+// A whole message with dots in front of some lines, without TLS: in large pieces, and not copied where it
+// need not be.
+net::Task<Result<void>> send_stuffed(Connection& connection, boost::asio::thread_pool& pool,
+                                     store::Body& body, std::string_view reply) {
+    wire::DotStuffer stuffer;
+    std::vector<std::string_view> pieces{reply};
+    const auto add = [&pieces](std::string_view piece) { pieces.push_back(piece); };
+    for (std::uint64_t offset = 0; offset < body.octets();) {
+        std::optional<net::EventLoop::Block> block;  // when the loop's own buffer cannot be kept
+        std::span<char> buffer = connection.loop().read_buffer();
+        auto n = body.read(offset, buffer, store::Wait::no_wait);
+        if (!n && n.error().kind == ErrorKind::busy) {
+            buffer = block.emplace(connection.loop()).span();
+            n = co_await read_body(connection, pool, body, offset, buffer);
+        }
+        if (!n) co_return n.error();
+        if (*n == 0) co_return Error{ErrorKind::corrupt, "the stored message ends before its time"};
+        offset += *n;
+        stuffer.feed({buffer.data(), *n}, add);
+        if (offset >= body.octets()) stuffer.finish(add);
+        if (auto r = co_await write_pieces(connection, pieces); !r) co_return r;
+        pieces.clear();
+    }
+    co_return Result<void>();
+}
+
 net::Task<Result<void>> send_edited(Connection& connection, boost::asio::thread_pool& pool, store::Body& body,
                                     std::optional<std::uint64_t> body_lines, std::string_view reply) {
     net::EventLoop::Block block(connection.loop());
@@ -145,7 +190,9 @@ net::Task<SendOutcome> send_mail(Connection& connection, boost::asio::thread_poo
         co_return SendOutcome{What::refused, verified.error()};
 
     Result<void> sent;
-    if (edited) {
+    if (!body_lines && body.has_dot_lines() && !connection.tls()) {
+        sent = co_await send_stuffed(connection, pool, body, reply);
+    } else if (edited) {
         sent = co_await send_edited(connection, pool, body, body_lines, reply);
     } else {
         const auto end = end_for(body);
