@@ -132,6 +132,10 @@ class Pier:
         stats = json.loads(self.server.cli("--json", "store", "stats"))
         return stats["groups"], stats["group_records"]
 
+    def listing_octets(self):
+        """What the lists of mailboxes that it keeps take."""
+        return json.loads(self.server.cli("status", "--json"))["limits"]["store.listing_cache_size"]["now"]
+
     def about(self):
         version = self.server.cli("--version").decode().strip()
         return {"version": version, "folder_on": filesystem_of(self.server.folder)}

@@ -31,11 +31,6 @@ std::string prose_line(std::mt19937_64& random) {
     return line;
 }
 
-// Of some lines: they must be stuffed, and unstuffed.
-std::string dotted_line(std::mt19937_64& random) {
-    return (random() % 50 == 0 ? "." : "") + prose_line(random);
-}
-
 std::string base64_line(std::mt19937_64& random) {
     static constexpr std::string_view letters =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -69,7 +64,7 @@ MessageMaker::MessageMaker(std::uint64_t seed) : seed_(seed) {
         words_.begins.push_back(words_.text.size());
         words_.text += prose_line(random) + "\r\n";
         dotted_.begins.push_back(dotted_.text.size());
-        dotted_.text += dotted_line(random) + "\r\n";
+        dotted_.text += (i % 4 == 0 ? "." : "") + prose_line(random) + "\r\n";
         base64_.begins.push_back(base64_.text.size());
         base64_.text += base64_line(random) + "\r\n";
     }
@@ -107,7 +102,7 @@ std::string_view MessageMaker::make(std::uint64_t number, std::uint64_t octets, 
     std::size_t prose = std::min(body_octets, prose_octets_max);
     if (body_octets - prose == 1) prose -= 2;
     // Few messages in real mail have lines that begin with a dot.
-    append_lines(message_, number % 25 == 7 ? dotted_ : words_, mixed, prose);
+    append_lines(message_, number % 25 == 0 ? dotted_ : words_, mixed, prose);
     append_lines(message_, base64_, mixed >> 16, body_octets - prose);
 
     const auto checksum = XXH3_64bits(message_.data() + body_at, body_octets);

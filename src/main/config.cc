@@ -139,20 +139,28 @@ Section log_section() {
 }
 
 Section store_section() {
-    return {.name = "store",
-            .help = "How mail is kept on disk.",
-            .fields = {
-                octets("message_size_max", AT(store.message_octets_max), {64 * kib, 64 * gib},
-                       "The largest message that is taken in, by delivery or by import."),
-                octets("segment_size_max", AT(store.segment_octets_max), {mib, 16 * gib},
-                       "The size at which a file of the log is closed and the next one begun."),
-                octets("spool_memory_max", AT(store.spool_memory_octets), {4 * kib, gib},
-                       "A message on its way in is kept in memory up to this size and in a file beyond it."),
-                duration("purge_after", AT(store.purge_after), {0, 3650 * day},
-                         "Removed mail has left the disk after this time."),
-                flag("cleaner", AT(store.cleaner),
-                     "Gives the space of removed mail back. Switch it off only to look at a damaged store."),
-            }};
+    return {
+        .name = "store",
+        .help = "How mail is kept on disk.",
+        .fields = {
+            octets("message_size_max", AT(store.message_octets_max), {64 * kib, 64 * gib},
+                   "The largest message that is taken in, by delivery or by import."),
+            octets("segment_size_max", AT(store.segment_octets_max), {mib, 16 * gib},
+                   "The size at which a file of the log is closed and the next one begun."),
+            octets("spool_memory_max", AT(store.spool_memory_octets), {4 * kib, gib},
+                   "A message on its way in is kept in memory up to this size and in a file beyond it."),
+            octets("listing_cache_size", AT(store.listing_cache_octets), {mib, 1024 * gib},
+                   "Memory for lists of what mailboxes hold, 36 octets a message: a mailbox whose list is "
+                   "there is opened at once."),
+            octets("index_cache_size", AT(store.index_cache_octets), {8 * mib, 1024 * gib},
+                   "Memory for parts of the index."),
+            count("segment_files_max", AT(store.segment_files_max), {16, 1'000'000},
+                  "Files of the log that stay open for reading; those in use come on top."),
+            duration("purge_after", AT(store.purge_after), {0, 3650 * day},
+                     "Removed mail has left the disk after this time."),
+            flag("cleaner", AT(store.cleaner),
+                 "Gives the space of removed mail back. Switch it off only to look at a damaged store."),
+        }};
 }
 
 Section tls_section() {

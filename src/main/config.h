@@ -45,6 +45,9 @@ struct StoreConfig {
     std::uint64_t message_octets_max = 64ull << 20;
     std::uint64_t segment_octets_max = 256ull << 20;
     std::uint64_t spool_memory_octets = 1ull << 20;
+    std::uint64_t listing_cache_octets = 64ull << 20;
+    std::uint64_t index_cache_octets = 64ull << 20;
+    std::uint64_t segment_files_max = 1024;
     seconds purge_after{7 * 24 * 3600};
     bool cleaner = true;
 };

@@ -222,6 +222,7 @@ boost::json::object Running::status() const {
                                {"up_s", up},
                                {"listeners", std::move(listeners)}};
     const auto auth = authenticator_->counts();
+    const auto held = store_->held();
     status["connections"] = {{"open", server_->connections()}, {"accepted", server_->accepted()}};
     status["pop3"] = {{"logins", pop3_->logins.load()},
                       {"failed_logins", pop3_->failed_logins.load()},
@@ -242,7 +243,11 @@ boost::json::object Running::status() const {
           {"reached", server_->refused_per_address()}}},
         {"auth.waiting_max",
          {{"limit", config_.auth.limits.waiting_max}, {"now", auth.waiting}, {"reached", auth.turned_away}}},
-        {"auth.remembered_max", {{"limit", config_.auth.limits.remembered_max}, {"now", auth.kept}}}};
+        {"auth.remembered_max", {{"limit", config_.auth.limits.remembered_max}, {"now", auth.kept}}},
+        {"store.listing_cache_size",
+         {{"limit", config_.store.listing_cache_octets}, {"now", held.listing_octets}}},
+        {"store.segment_files_max",
+         {{"limit", config_.store.segment_files_max}, {"now", held.segment_files}}}};
     if (tls_) status["tls"] = {{"certificate", config_.tls.certificate}, {"days_left", tls_->days_left()}};
     return status;
 }

@@ -20,7 +20,7 @@
 #include "serve/lmtp_driver.h"
 #include "serve/pop3_driver.h"
 #include "serve/server.h"
-#include "store/store.h"
+#include "store/log/log_store.h"
 
 namespace pier::program {
 
@@ -76,7 +76,7 @@ class Running {
     std::atomic<bool> failed_ = false;
     std::unique_ptr<net::Tls> tls_;
     std::vector<Bound> bound_;
-    std::unique_ptr<store::Store> store_;
+    std::unique_ptr<store::LogStore> store_;
     std::unique_ptr<auth::Directory> directory_;
     std::unique_ptr<auth::Authenticator> authenticator_;
     std::unique_ptr<delivery::Delivery> delivery_;

@@ -110,7 +110,7 @@ class EventLoop {
     std::vector<Root*> roots_;
     std::vector<std::function<void()>> at_sweep_;
 
-    int epoll_ = -1, wake_up_ = -1;          // wake_up_: an eventfd(2)
+    int epoll_ = -1, wake_up_ = -1;   // wake_up_: an eventfd(2)
     std::span<epoll_event> fetched_;  // not yet handed out
 
     std::mutex posted_mutex_;

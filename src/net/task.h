@@ -88,7 +88,7 @@ class [[nodiscard]] Task {
         }
         T await_resume() const { return handle.promise().take(); }
     };
-    Awaiter operator co_await() const&& noexcept { return {handle_}; }
+    Awaiter operator co_await() const noexcept { return {handle_}; }
 
   private:
     Handle handle_;

@@ -105,9 +105,7 @@ TEST(Pop3Session, sums_are_64_bit) {
         std::size_t messages() const override { return 3; }
         std::uint64_t octets() const override { return 3 * (std::uint64_t{5} << 30); }
         std::uint64_t octets(std::size_t) const override { return std::uint64_t{5} << 30; }
-        void append_uidl(std::size_t index, std::string& out) const override {
-            out += std::to_string(index);
-        }
+        void append_uidl(std::size_t index, std::string& out) const override { out += std::to_string(index); }
     };
     const Limits limits;
     Session session(limits, {.tls_active = true});

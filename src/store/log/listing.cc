@@ -165,6 +165,11 @@ void ListingCache::forget(std::uint32_t segment) {
     }
 }
 
+std::uint64_t ListingCache::octets() const {
+    std::lock_guard lock(mutex_);
+    return octets_;
+}
+
 void ListingCache::drop(Order::iterator which) {
     octets_ -= (*which)->memory_octets();
     by_mailbox_.erase((*which)->mailbox());

@@ -81,6 +81,7 @@ class ListingCache {
     void keep(ListingPtr listing, std::uint64_t generation);
     // Of a segment that has gone: so that its file does not stay open.
     void forget(std::uint32_t segment);
+    std::uint64_t octets() const;
 
   private:
     using Order = std::list<ListingPtr>;

@@ -166,6 +166,8 @@ class LogStoreImpl : public LogStore {
         return stats;
     }
 
+    Held held() const override { return {cache_.octets(), segments_->open_files()}; }
+
     bool failed() const override { return appender_.failed(); }
 
     Result<std::uint64_t> clean(bool all) override { return cleaner_.clean(all); }

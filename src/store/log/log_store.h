@@ -38,6 +38,11 @@ struct LogStoreOptions {
 // The engine, with what the commands and the tests need beyond Store.
 class LogStore : public Store {
   public:
+    // What it holds now of what the options limit. Never waits.
+    struct Held {
+        std::uint64_t listing_octets = 0, segment_files = 0;
+    };
+    virtual Held held() const = 0;
     // Seals the active segment and cleans every segment that the rules ask for; with `all` those with
     // anything dead. Blocks. Gives the number of segments removed.
     virtual Result<std::uint64_t> clean(bool all) = 0;

@@ -125,6 +125,11 @@ void OpenFiles::add(std::weak_ptr<const Segment> segment) {
     }
 }
 
+std::size_t OpenFiles::count() const {
+    std::lock_guard lock(mutex_);
+    return open_.size();
+}
+
 SegmentPtr Segments::make(Disk& disk, std::uint32_t number, std::shared_ptr<File> file) {
     const bool is_open = file != nullptr;
     const auto segment = std::make_shared<const Segment>(disk, number, open_files_, std::move(file));

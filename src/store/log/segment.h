@@ -73,10 +73,11 @@ class OpenFiles {
   public:
     explicit OpenFiles(std::size_t files_max) : files_max_(files_max) {}
     void add(std::weak_ptr<const Segment> segment);
+    std::size_t count() const;
 
   private:
     const std::size_t files_max_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::deque<std::weak_ptr<const Segment>> open_;  // the next to be looked at first
 };
 
@@ -93,6 +94,7 @@ class Segments {
     SegmentPtr find(std::uint32_t number) const;  // null if there is none
     bool contains(std::uint32_t number) const { return find(number) != nullptr; }
     std::vector<std::uint32_t> numbers() const;
+    std::size_t open_files() const { return open_files_->count(); }
 
   private:
     const std::shared_ptr<OpenFiles> open_files_;
