@@ -190,6 +190,32 @@ Task<Result<void>> Connection::write(std::string_view octets, More more) {
     co_return Result<void>();
 }
 
+Result<std::size_t> Connection::write_some(std::string_view octets) {
+    std::size_t written = 0;
+    while (written < octets.size()) {
+        std::size_t taken = 0;
+        if (tls_) {
+            const auto step = tls_->write(octets.substr(written), taken);
+            if (step == TlsStream::Step::failed || step == TlsStream::Step::end)
+                return tls_->error("write to the peer");
+        } else {
+            const ssize_t n =
+                ::send(fd_, octets.data() + written, octets.size() - written, MSG_NOSIGNAL | MSG_MORE);
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0 && !would_block(errno)) return errno_error(errno, "write to the peer");
+            taken = n < 0 ? 0 : static_cast<std::size_t>(n);
+        }
+        if (taken == 0) break;
+        written += taken;
+    }
+    octets_out_ += written;
+    return written;
+}
+
+Task<Result<void>> Connection::room() {
+    co_return co_await wait_for_room();
+}
+
 Result<std::uint64_t> Connection::write_now(std::span<const std::string_view> pieces) {
     std::array<iovec, pieces_max> vectors;
     assert(pieces.size() <= vectors.size() && !tls_);

@@ -44,6 +44,11 @@ class Connection final : private EventLoop::Watcher {
     enum class More { none, follows };
     Task<Result<void>> write(std::string_view octets, More more = More::none);
 
+    // As much of it as the socket takes at once; wait for room() before the next try, which must offer the
+    // same octets again, and what follows them. So a caller that can have them again need not keep them.
+    Result<std::size_t> write_some(std::string_view octets);
+    Task<Result<void>> room();
+
     // As much of the pieces, one behind the other, as the socket takes at once. Only without TLS.
     static constexpr std::size_t pieces_max = 64;
     Result<std::uint64_t> write_now(std::span<const std::string_view> pieces);

@@ -85,24 +85,31 @@ net::Task<std::optional<Result<void>>> send_at_once(Connection& connection, stor
 // Where sendfile(2) cannot be used and yet no octet has to be touched: with TLS. One piece is one record.
 net::Task<Result<void>> send_blocks(Connection& connection, boost::asio::thread_pool& pool, store::Body& body,
                                     std::string_view reply, std::string_view end) {
-    net::EventLoop::Block block(connection.loop());
-    const auto buffer = block.span();
-    std::size_t used = reply.copy(buffer.data(), buffer.size());
+    std::string_view front = reply;
     for (std::uint64_t offset = 0; offset < body.octets();) {
-        if (offset > 0) {
-            const std::string_view piece(buffer.data(), used);
-            if (auto r = co_await connection.write(piece, Connection::More::follows); !r) co_return r;
-            used = 0;
+        // The loop's own buffer: what is not written at once is read again, so that a slow reader holds
+        // nothing.
+        const auto buffer = connection.loop().read_buffer();
+        const std::size_t used = front.copy(buffer.data(), buffer.size());
+        const auto n = body.read(offset, buffer.subspan(used), store::Wait::no_wait);
+        if (!n && n.error().kind == ErrorKind::busy) {
+            net::EventLoop::Block block(connection.loop());  // only to have them read from the disk
+            const auto fetched = co_await read_body(connection, pool, body, offset, block.span());
+            if (!fetched) co_return fetched.error();
+            continue;
         }
-        const auto room = buffer.subspan(used, buffer.size() - used - end.size());
-        const auto n = co_await read_body(connection, pool, body, offset, room);
         if (!n) co_return n.error();
         if (*n == 0) co_return Error{ErrorKind::corrupt, "the stored message ends before its time"};
-        used += *n;
-        offset += *n;
+        const auto written = connection.write_some({buffer.data(), used + *n});
+        if (!written) co_return written.error();
+        const std::size_t of_front = std::min(*written, front.size());
+        front.remove_prefix(of_front);
+        offset += *written - of_front;
+        if (*written < used + *n) {
+            if (auto r = co_await connection.room(); !r) co_return r;
+        }
     }
-    used += end.copy(buffer.data() + used, buffer.size() - used);
-    co_return co_await connection.write({buffer.data(), used});
+    co_return co_await connection.write(std::string(front) + std::string(end));
 }
 
 // What the socket takes of the pieces at once, and the rest from a copy: what they point into may be gone by

@@ -5,7 +5,8 @@
 // What that leaves open: a message that was verified, has gone from the kernel's cache, and comes back
 // damaged from the disk, all within those minutes.
 //
-// Bounded: a table of fixed size; a message that needs another's slot takes it. Any thread; never waits.
+// Bounded: a table of fixed size, in sets of four; a message that finds its set full takes the oldest one's
+// place. Any thread; never waits.
 #pragma once
 
 #include <array>
@@ -44,9 +45,10 @@ class VerifiedMessages {
         Message message;
         Moment until;
     };
-    static std::size_t slot_of(Place place);
+    static constexpr std::size_t set_slots = 4, sets_count = slots_count / set_slots;
+    static std::size_t set_of(Place place);
 
-    static constexpr std::size_t locks_count = 16;  // slot i has lock i % 16
+    static constexpr std::size_t locks_count = 16;  // set i has lock i % 16
     mutable std::array<std::mutex, locks_count> locks_;
     std::vector<Slot> slots_;
 };
