@@ -41,6 +41,7 @@ class MemoryFile : public File {
     Result<void> truncate(std::uint64_t) override { return refused(); }
     Result<std::uint64_t> octets() const override { return std::uint64_t{octets_.size()}; }
     int descriptor() const override { return -1; }
+    Result<std::int64_t> changed_ns() const override { return 1; }
 
   private:
     static Error refused() {
