@@ -79,14 +79,9 @@ int TlsStream::give_input(char* out, std::size_t most) {
     return static_cast<int>(count);
 }
 
-int TlsStream::take_output(const char* octets, std::size_t count) {
-    BIO_clear_retry_flags(bio_);
-    if (held_.size() + count <= held_octets_max) {
-        held_.append(octets, count);
-        return static_cast<int>(count);
-    }
-    all_held_ = false;
-    iovec pieces[2] = {{held_.data(), held_.size()}, {const_cast<char*>(octets), count}};
+// What is held and `octets`, with one call: how many octets of both are gone, 0 if the socket takes none now.
+std::optional<std::size_t> TlsStream::send_with_held(std::string_view octets) {
+    iovec pieces[2] = {{held_.data(), held_.size()}, {const_cast<char*>(octets.data()), octets.size()}};
     msghdr message{};
     message.msg_iov = pieces;
     message.msg_iovlen = 2;
@@ -94,17 +89,27 @@ int TlsStream::take_output(const char* octets, std::size_t count) {
     do
         sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
-    if (sent < 0 && !would_block(errno)) {
-        error_number_ = errno;
-        return -1;
+    if (sent >= 0) return static_cast<std::size_t>(sent);
+    if (would_block(errno)) return 0;
+    error_number_ = errno;
+    return std::nullopt;
+}
+
+int TlsStream::take_output(const char* octets, std::size_t count) {
+    BIO_clear_retry_flags(bio_);
+    if (held_.size() + count <= held_octets_max) {
+        held_.append(octets, count);
+        return static_cast<int>(count);
     }
-    const std::size_t gone = sent < 0 ? 0 : static_cast<std::size_t>(sent);
-    if (gone > held_.size()) {
-        const std::size_t taken = gone - held_.size();
+    all_held_ = false;
+    const auto gone = send_with_held({octets, count});
+    if (!gone) return -1;
+    if (*gone > held_.size()) {
+        const std::size_t taken = *gone - held_.size();
         held_ = {};
         return static_cast<int>(taken);
     }
-    held_.erase(0, gone);
+    held_.erase(0, *gone);
     BIO_set_retry_write(bio_);
     return -1;
 }
@@ -126,24 +131,13 @@ TlsStream::Step TlsStream::flush() {
 }
 
 TlsStream::Step TlsStream::send_all(std::string_view octets) {
-    iovec pieces[2] = {{held_.data(), held_.size()}, {const_cast<char*>(octets.data()), octets.size()}};
-    msghdr message{};
-    message.msg_iov = pieces;
-    message.msg_iovlen = 2;
-    ssize_t sent = 0;
-    do
-        sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    if (sent < 0 && !would_block(errno)) {
-        error_number_ = errno;
-        return Step::failed;
-    }
-    const std::size_t gone = sent < 0 ? 0 : static_cast<std::size_t>(sent);
-    if (gone < held_.size()) {
-        held_.erase(0, gone);
+    const auto gone = send_with_held(octets);
+    if (!gone) return Step::failed;
+    if (*gone < held_.size()) {
+        held_.erase(0, *gone);
         held_ += octets;
     } else {
-        held_ = std::string(octets.substr(gone - held_.size()));
+        held_ = std::string(octets.substr(*gone - held_.size()));
     }
     return Step::done;
 }

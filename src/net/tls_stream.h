@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -71,6 +72,7 @@ class TlsStream {
     static const BIO_METHOD* socket_method();
     int give_input(char* out, std::size_t most);
     int take_output(const char* octets, std::size_t count);
+    std::optional<std::size_t> send_with_held(std::string_view octets);
     // Gives OpenSSL something to read: what is left from earlier, or what the socket has.
     Step take_input(std::span<char> lent);
     void keep_input();  // what OpenSSL has not read yet, for the next call
