@@ -4,10 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
-#define XXH_STATIC_LINKING_ONLY  // for a state inside the object
-#include <xxhash.h>
+struct XXH3_state_s;
 
 namespace pier::store::log {
 
@@ -21,7 +21,10 @@ class Checksum {
     std::uint64_t value() const;
 
   private:
-    XXH3_state_t state_;
+    struct Free {
+        void operator()(XXH3_state_s* state) const;
+    };
+    std::unique_ptr<XXH3_state_s, Free> state_;
 };
 
 }  // namespace pier::store::log
