@@ -1,5 +1,6 @@
 #include "serve/served.h"
 
+#include <csignal>
 #include <stdexcept>
 
 #include <arpa/inet.h>
@@ -28,6 +29,9 @@ net::ListenSockets loopback(std::size_t threads) {
 }  // namespace
 
 Served::Served(ServedOptions options) {
+    // As serve() does: a client of a test that writes after abandon() gets an error, not the end of the
+    // process.
+    std::signal(SIGPIPE, SIG_IGN);
     make_certificate(files_, 30);
     tls_ = must(net::Tls::load({files_.certificate, files_.key}));
     store::LogStoreOptions store;
