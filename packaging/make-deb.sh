@@ -18,6 +18,8 @@ for unit in packaging/systemd/*; do
     install -D -m 644 "$unit" "$tree/lib/systemd/system/$(basename "$unit")"
 done
 install -D -m 644 packaging/sysusers.d/pier.conf "$tree/usr/lib/sysusers.d/pier.conf"
+install -D -m 644 packaging/fail2ban/filter.d/pier.conf "$tree/etc/fail2ban/filter.d/pier.conf"
+install -D -m 644 packaging/fail2ban/jail.d/pier.conf "$tree/etc/fail2ban/jail.d/pier.conf"
 install -d "$tree/etc/pier" "$tree/usr/share/man/man1" "$tree/usr/share/bash-completion/completions" \
     "$tree/usr/share/zsh/vendor-completions" "$tree/usr/share/fish/vendor_completions.d" "$tree/usr/share/doc/pier" "$tree/DEBIAN"
 "$pier" config sample >"$tree/etc/pier/pier.toml"
@@ -53,7 +55,7 @@ Description: mail server: POP3 and LMTP on a durable store
  kept in a log-structured store that acknowledges nothing before it is on disk,
  and goes out over POP3 with TLS. One process, one configuration file.
 END
-echo /etc/pier/pier.toml >"$tree/DEBIAN/conffiles"
+printf '%s\n' /etc/pier/pier.toml /etc/fail2ban/filter.d/pier.conf /etc/fail2ban/jail.d/pier.conf >"$tree/DEBIAN/conffiles"
 cat >"$tree/DEBIAN/postinst" <<'END'
 #!/bin/sh
 set -e

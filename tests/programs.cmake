@@ -47,7 +47,7 @@ if(TARGET pier)
     endforeach()
     pier_program_test(crash_kills LABEL crash SECONDS 900
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/crash/crash.py --pier $<TARGET_FILE:pier> --kills 200)
-    foreach(part units activation manual deb demo)
+    foreach(part units activation manual fail2ban deb demo)
         pier_program_test(packaging_${part} LABEL packaging SECONDS 300
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/packaging/packaging.py --source ${CMAKE_SOURCE_DIR}
                 --pier $<TARGET_FILE:pier> ${part})

@@ -18,6 +18,11 @@ std::string_view scheme_name(std::string_view stored) {
     return stored.starts_with('{') && end != std::string_view::npos ? stored.substr(1, end - 1) : "";
 }
 
+json::array to_json(const Networks& networks) {
+    const auto texts = texts_of(networks);
+    return json::array(texts.begin(), texts.end());
+}
+
 Result<json::object> describe(const store::Store& store, const auth::Account& account) {
     const auto usage = store.usage(account.id);
     if (!usage) return usage.error();
@@ -30,6 +35,8 @@ Result<json::object> describe(const store::Store& store, const auth::Account& ac
                         {"disabled_text", account.disabled_text},
                         {"exclusive", account.exclusive},
                         {"quota_octets", account.quota_octets},
+                        {"allow", to_json(account.networks.allow)},
+                        {"deny", to_json(account.networks.deny)},
                         {"messages", usage->messages},
                         {"octets", usage->octets}};
 }
@@ -115,7 +122,17 @@ class AccountMethods {
         auth::AccountChange change;
         change.quota_octets = params.maybe_number("quota_octets");
         change.exclusive = params.maybe_flag("exclusive");
+        const auto allow = params.maybe_texts("allow"), deny = params.maybe_texts("deny");
         if (auto good = params.finish(); !good) return good.error();
+        const auto read = [](const auto& texts, std::optional<Networks>& out) -> Result<void> {
+            if (!texts) return {};
+            auto networks = parse_networks(*texts);
+            if (!networks) return networks.error();
+            out = std::move(*networks);
+            return {};
+        };
+        if (auto good = read(allow, change.allow); !good) return good.error();
+        if (auto good = read(deny, change.deny); !good) return good.error();
         return described(store_, directory_.change(name, change));
     }
 

@@ -4,15 +4,13 @@
 //   account.show     name                                           -> the account, with "mailboxes"
 //   account.list                                                    -> {"accounts": […]}
 //   account.passwd   name, password | password_scheme               -> the account; "" as scheme takes the
-//   password away account.change   name, [quota_octets], [exclusive]              -> the account
-//   account.disable  name, [text]                                   -> the account
-//   account.enable   name                                           -> the account
-//   account.remove   name                                           -> {}       with all its mail
-//   alias.add        address, targets […]                           -> the alias; replaces one that is there
-//   alias.list                                                      -> {"aliases": […]}
-//   alias.remove     address                                        -> {}
-//   domain.add       name                                           -> {"name": …}
-//   domain.list                                                     -> {"domains": […]}
+//   password away account.change   name, [quota_octets], [exclusive], [allow […]], [deny […]]  -> the
+//   account; the lists are networks from which it may log in, and may not account.disable  name, [text] ->
+//   the account account.enable   name                                           -> the account account.remove
+//   name                                           -> {}       with all its mail alias.add        address,
+//   targets […]                           -> the alias; replaces one that is there alias.list -> {"aliases":
+//   […]} alias.remove     address                                        -> {} domain.add       name ->
+//   {"name": …} domain.list                                                     -> {"domains": […]}
 //   domain.remove    name                                           -> {}
 //
 // An account is

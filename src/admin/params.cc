@@ -62,9 +62,16 @@ std::optional<bool> Params::maybe_flag(std::string_view name) {
 }
 
 std::vector<std::string> Params::texts(std::string_view name) {
+    auto out = maybe_texts(name);
+    if (!out) fail(fmt::format("the parameter \"{}\" is not a list of texts", name));
+    return out ? std::move(*out) : std::vector<std::string>();
+}
+
+std::optional<std::vector<std::string>> Params::maybe_texts(std::string_view name) {
     std::vector<std::string> out;
     const json::value* value = take(name);
-    if (value != nullptr && value->is_array()) {
+    if (value == nullptr) return std::nullopt;
+    if (value->is_array()) {
         for (const json::value& element : value->get_array()) {
             if (!element.is_string()) break;
             out.push_back(text_of(element.get_string()));
@@ -72,7 +79,7 @@ std::vector<std::string> Params::texts(std::string_view name) {
         if (out.size() == value->get_array().size()) return out;
     }
     fail(fmt::format("the parameter \"{}\" is not a list of texts", name));
-    return {};
+    return std::nullopt;
 }
 
 Result<void> Params::finish() const {

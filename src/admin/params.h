@@ -30,6 +30,7 @@ class Params {
     std::optional<std::uint64_t> maybe_number(std::string_view name);
     std::optional<bool> maybe_flag(std::string_view name);
     std::vector<std::string> texts(std::string_view name);  // an array of texts
+    std::optional<std::vector<std::string>> maybe_texts(std::string_view name);
 
     // `invalid` with the first thing that was wrong; also when there is a parameter that nobody read.
     Result<void> finish() const;

@@ -185,12 +185,17 @@ wire::ScramKeys Authenticator::scram_keys(std::string_view user, wire::ScramHash
         const auto& keys = hash == wire::ScramHash::sha1 ? account->scram_sha1 : account->scram_sha256;
         if (keys) return *keys;
     }
-    const std::string name = account ? account->name : fold_name(user);
+    const std::string name = name_of(user);
     const std::size_t octets = wire::hash_octets(hash);
     return {.salt = impl_->made_up("salt", hash, name).substr(0, scram_salt_octets),
             .iterations = scram_iterations,
             .stored_key = impl_->made_up("stored", hash, name).substr(0, octets),
             .server_key = impl_->made_up("server", hash, name).substr(0, octets)};
+}
+
+std::string Authenticator::name_of(std::string_view user) const {
+    const AccountPtr account = impl_->directory.find_login(user);
+    return account ? account->name : fold_name(user);
 }
 
 Verdict Authenticator::proven(std::string_view authzid, std::string_view user) const {

@@ -15,8 +15,9 @@
 namespace pier::auth {
 
 struct Refused {
-    enum class Why { credentials, disabled, busy } why{};  // busy: more checks are waiting than limits allow
-    std::string text;                                      // for the client
+    // busy: more checks are waiting than limits allow; held: the guard does not let the login be checked
+    enum class Why { credentials, disabled, busy, held } why{};
+    std::string text;  // for the client
 };
 using Verdict = std::variant<AccountPtr, Refused>;
 
@@ -48,6 +49,9 @@ class Authenticator {
 
     // After a SCRAM proof: the account, or why not. Never waits.
     Verdict proven(std::string_view authzid, std::string_view user) const;
+
+    // The account's name; for one that does not exist what was typed, in lower case. Never waits.
+    std::string name_of(std::string_view user) const;
 
     struct Counts {
         std::uint64_t checked = 0;      // since the start: passwords, at full cost

@@ -25,6 +25,7 @@ using store::DirectoryKind;
 constexpr std::size_t alias_targets_max = 1000;
 constexpr std::size_t recipients_max = 10'000;  // that one address may lead to
 constexpr std::size_t disabled_text_octets_max = 200;
+constexpr std::size_t account_networks_max = 100;  // in each list
 constexpr std::size_t secret_octets = 32;
 constexpr std::string_view secret_key = "auth.secret";
 
@@ -409,6 +410,10 @@ Result<AccountPtr> Directory::add(const NewAccount& wanted) {
 Result<AccountPtr> Directory::change(std::string_view name, const AccountChange& wanted) {
     Account hashed;
     if (auto set = set_password(hashed, wanted.password, wanted.password_scheme); !set) return set.error();
+    for (const auto& networks : {wanted.allow, wanted.deny})
+        if (networks && networks->size() > account_networks_max)
+            return invalid(fmt::format("an account has at most {} networks in a list; name larger networks",
+                                       account_networks_max));
     if (wanted.disabled_text)
         if (auto good = check_disabled_text(*wanted.disabled_text); !good) return good.error();
 
@@ -425,6 +430,8 @@ Result<AccountPtr> Directory::change(std::string_view name, const AccountChange&
     if (wanted.disabled) account.disabled = *wanted.disabled;
     if (wanted.exclusive) account.exclusive = *wanted.exclusive;
     if (wanted.disabled_text) account.disabled_text = *wanted.disabled_text;
+    if (wanted.allow) account.networks.allow = *wanted.allow;
+    if (wanted.deny) account.networks.deny = *wanted.deny;
     if (auto put = impl_->put(account); !put) return put.error();
     AccountPtr out = impl_->publish(std::move(account));
     changing.unlock();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "auth/password.h"
+#include "base/network.h"
 #include "base/result.h"
 #include "store/store.h"
 #include "wire/sasl.h"
@@ -28,6 +29,7 @@ struct Account {
     bool disabled = false;
     std::string disabled_text;  // the administrator's words, shown at login
     bool exclusive = false;     // RFC 1939's lock: one session at a time
+    AccessList networks;        // from where it may log in
     Time created{};
 };
 using AccountPtr = std::shared_ptr<const Account>;
@@ -53,6 +55,7 @@ struct AccountChange {  // what is absent stays
     std::optional<std::uint64_t> quota_octets;
     std::optional<bool> disabled, exclusive;
     std::optional<std::string> disabled_text;
+    std::optional<Networks> allow, deny;
 };
 
 class Directory {

@@ -14,6 +14,11 @@ constexpr std::chrono::hours known_time{90 * 24};
 constexpr std::chrono::hours known_again_time{1};  // a later login is worth keeping after this
 constexpr std::size_t name_octets_max = 255;       // of a name that was typed: what is longer counts as one
 
+// Reached, though a little of it has leaked away between the first and the last.
+bool full(const LeakyCount& count, double most) {
+    return count.level > most - 0.5;
+}
+
 }  // namespace
 
 // The entries that a login concerns; null: nothing is held against that one.
@@ -38,11 +43,12 @@ Guard::~Guard() {
     sodium_memzero(mark_key_.data(), mark_key_.size());
 }
 
-std::uint64_t Guard::mark_of(std::string_view secret) const {
+std::uint64_t Guard::mark_of(std::string_view password) const {
     static_assert(crypto_shorthash_BYTES == sizeof(std::uint64_t));
     std::uint64_t mark = 0;
     crypto_shorthash(reinterpret_cast<unsigned char*>(&mark),
-                     reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), mark_key_.data());
+                     reinterpret_cast<const unsigned char*>(password.data()), password.size(),
+                     mark_key_.data());
     return mark;
 }
 
@@ -113,7 +119,7 @@ void Guard::strike(const IpAddress& address, std::string_view what) {
         const auto most = static_cast<double>(settings_.scans_max);
         entry.scans.add(now, most, settings_.window);
         changes_.any = true;
-        if (entry.scans.level >= most)
+        if (full(entry.scans, most))
             put_block(entry,
                       {.what = "address",
                        .address = network.text(),
@@ -134,9 +140,17 @@ void Guard::Attempt::succeeded() {
     if (Guard* guard = std::exchange(guard_, nullptr)) guard->end(address_, name_, Outcome::success, 0);
 }
 
-void Guard::Attempt::failed(std::string_view secret) {
+void Guard::Attempt::failed(std::string_view password) {
     if (Guard* guard = std::exchange(guard_, nullptr))
-        guard->end(address_, name_, Outcome::failure, guard->mark_of(secret));
+        guard->end(address_, name_, Outcome::failure, guard->mark_of(password));
+}
+
+void Guard::Attempt::failed() {
+    if (Guard* guard = std::exchange(guard_, nullptr)) {
+        std::uint64_t mark = 0;
+        random_bytes({reinterpret_cast<unsigned char*>(&mark), sizeof mark});
+        guard->end(address_, name_, Outcome::failure, mark);
+    }
 }
 
 Guard::Decision Guard::begin(const IpAddress& address, std::string_view name) {
@@ -209,7 +223,7 @@ void Guard::note_failure(const IpAddress& address, const std::string& name, std:
     changes_.any = true;
     const auto count = [&](GuardEntry& entry, std::uint64_t most, Block block) {
         entry.failures.add(now, static_cast<double>(most), settings_.window);
-        if (entry.failures.level >= static_cast<double>(most)) put_block(entry, std::move(block), news);
+        if (full(entry.failures, static_cast<double>(most))) put_block(entry, std::move(block), news);
     };
     const std::string& network = before.address_key;
     if (!before.shared)

@@ -88,9 +88,10 @@ class Guard {
 
         std::chrono::seconds delay() const { return delay_; }  // to wait before the check
         void succeeded();
-        // `secret`: the wrong password, or whatever is the same for the same wrong password. Only a keyed
-        // hash of it is kept.
-        void failed(std::string_view secret);
+        // Only a keyed hash of the wrong password is kept. Without one (a SCRAM proof does not show it) it
+        // counts as another one.
+        void failed(std::string_view password);
+        void failed();
 
       private:
         friend class Guard;
@@ -122,7 +123,7 @@ class Guard {
         Time until{};
         std::string reason{};
     };
-    std::vector<Block> list();
+    std::vector<Block> list() const;
 
     // By hand: also for addresses that the guard would let in. At most manual_blocks_max: `busy`.
     static constexpr std::size_t manual_blocks_max = 1000;
@@ -149,7 +150,7 @@ class Guard {
         std::uint64_t addresses = 0, accounts = 0, pairs = 0, blocked = 0;  // now
         std::uint64_t connections_refused = 0, logins_refused = 0;          // since the start
     };
-    Counts counts();
+    Counts counts() const;
 
     // ---- keeping it ----
 
@@ -199,13 +200,13 @@ class Guard {
     void forget_network(const Network& network);
     bool known(const Network& network, std::string_view name) const;
     const Manual* manual_block(const IpAddress& address, Time now) const;
-    std::uint64_t mark_of(std::string_view secret) const;
+    std::uint64_t mark_of(std::string_view password) const;
 
     const GuardSettings settings_;
     const Clock clock_;
     std::array<unsigned char, crypto_shorthash_KEYBYTES> mark_key_;
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     GuardTable addresses_, accounts_, pairs_;
     std::vector<Manual> manual_;
     // Where accounts have logged in from: at most known_networks_max for each, so accounts bound it.

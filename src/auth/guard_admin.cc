@@ -25,7 +25,7 @@ bool concerns(const Network& asked, std::string_view key) {
 
 }  // namespace
 
-std::vector<Guard::Block> Guard::list() {
+std::vector<Guard::Block> Guard::list() const {
     const std::lock_guard lock(mutex_);
     const Time now = clock_();
     std::vector<Block> blocks;
@@ -146,7 +146,7 @@ Guard::Explanation Guard::explain(const IpAddress& address, std::string_view nam
     return out;
 }
 
-Guard::Counts Guard::counts() {
+Guard::Counts Guard::counts() const {
     const std::size_t blocked = list().size();
     const std::lock_guard lock(mutex_);
     return {.addresses = addresses_.rows().size(),

@@ -85,6 +85,17 @@ class Reader {
             return fail(name);
         out = std::move(keys);
     }
+    void read(json::string_view name, Networks& out) {
+        const json::value* member = object_.if_contains(name);
+        if (member == nullptr) return;
+        if (!member->is_array()) return fail(name);
+        for (const json::value& text : member->get_array()) {
+            const auto network = text.is_string() ? Network::parse(std::string_view(text.get_string()))
+                                                  : Result<Network>(corrupt("no text"));
+            if (!network) return fail(name);
+            out.push_back(*network);
+        }
+    }
 
     // "" if all were right.
     const std::string& wrong() const { return wrong_; }
@@ -105,6 +116,11 @@ json::object write_keys(const wire::ScramKeys& keys) {
             {"server_key", wire::base64_encode(keys.server_key)}};
 }
 
+json::array write_networks(const Networks& networks) {
+    const auto texts = texts_of(networks);
+    return json::array(texts.begin(), texts.end());
+}
+
 }  // namespace
 
 std::string write_account(const Account& account, Presence presence) {
@@ -118,6 +134,8 @@ std::string write_account(const Account& account, Presence presence) {
     if (account.disabled) out["disabled"] = true;
     if (!account.disabled_text.empty()) out["disabled_text"] = account.disabled_text;
     if (account.exclusive) out["exclusive"] = true;
+    if (!account.networks.allow.empty()) out["allow"] = write_networks(account.networks.allow);
+    if (!account.networks.deny.empty()) out["deny"] = write_networks(account.networks.deny);
     if (presence == Presence::being_removed) out["being_removed"] = true;
     return json::serialize(out);
 }
@@ -139,6 +157,8 @@ Result<AccountRecord> read_account(std::string_view value) {
     reader.read("disabled", out.account.disabled);
     reader.read("disabled_text", out.account.disabled_text);
     reader.read("exclusive", out.account.exclusive);
+    reader.read("allow", out.account.networks.allow);
+    reader.read("deny", out.account.networks.deny);
     reader.read("being_removed", being_removed);
     if (!reader.wrong().empty()) return corrupt(reader.wrong());
     out.account.created = Time(std::chrono::microseconds(created_us));

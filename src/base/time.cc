@@ -21,6 +21,13 @@ Time system_now() {
     return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
+Clock even_clock() {
+    return [at = system_now(), began = std::chrono::steady_clock::now()] {
+        return at + std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
+                                                                          began);
+    };
+}
+
 std::string to_rfc3339(Time time) {
     const std::tm p = utc(time);
     return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", p.tm_year + 1900, p.tm_mon + 1, p.tm_mday,

@@ -14,6 +14,9 @@ using Clock = std::function<Time()>;
 
 Time system_now();
 
+// A clock that shows the system's time now and then goes on evenly, whatever that one is set to later.
+Clock even_clock();
+
 // "2026-11-21T20:38:26Z", in UTC; for logs and --json.
 std::string to_rfc3339(Time time);
 

@@ -8,10 +8,12 @@
 
 #include "admin/api.h"
 #include "admin/client.h"
+#include "admin/guard_methods.h"
 #include "admin/methods.h"
 #include "auth/directory.h"
 #include "base/log.h"
 #include "delivery/delivery.h"
+#include "main/guard_file.h"
 #include "main/methods.h"
 #include "main/privileges.h"
 #include "main/store_options.h"
@@ -47,7 +49,9 @@ class StoreBackend : public Backend {
 
     Result<boost::json::value> call(std::string_view method, boost::json::object params,
                                     std::string_view body) override {
-        return api_.call(method, params, body);
+        auto answer = api_.call(method, params, body);
+        if (guard_.take_changes().any) guard_file_.save();
+        return answer;
     }
 
   private:
@@ -60,15 +64,21 @@ class StoreBackend : public Backend {
     StoreBackend(const Config& config, std::unique_ptr<store::Store> store)
         : store_(std::move(store)),
           directory_(*store_),
-          delivery_(*store_, directory_, delivery_settings(config), system_now) {
+          delivery_(*store_, directory_, delivery_settings(config), system_now),
+          guard_(config.guard.settings, system_now),
+          guard_file_(guard_, config.server.data_folder) {
         admin::add_directory_methods(api_, directory_, *store_);
         add_mail_methods(api_, *store_, directory_, delivery_);
         add_store_methods(api_, *store_);
+        admin::add_guard_methods(api_, guard_);
+        guard_file_.load();
     }
 
     std::unique_ptr<store::Store> store_;
     auth::Directory directory_;
     delivery::Delivery delivery_;
+    auth::Guard guard_;
+    GuardFile guard_file_;
     admin::Api api_;
 };
 

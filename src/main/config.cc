@@ -94,6 +94,18 @@ Field word(std::string_view key, At at, std::span<const std::string_view> words,
     return field;
 }
 
+template <class At>
+Field networks(std::string_view key, At at, std::size_t networks_max, std::string_view help) {
+    Field field{.key = key, .kind = Kind::networks, .help = help, .min = 0, .max = networks_max};
+    field.get = [at](const Config& config, std::size_t index) -> Value {
+        return texts_of(at(config, index));
+    };
+    field.set = [at](Config& config, std::size_t index, const Value& value) {
+        at(config, index) = *parse_networks(std::get<std::vector<std::string>>(value));
+    };
+    return field;
+}
+
 #define AT(member)                      \
     [](auto& c, std::size_t) -> auto& { \
         return c.member;                \
@@ -104,6 +116,7 @@ Field word(std::string_view key, At at, std::span<const std::string_view> words,
     }
 
 constexpr std::size_t path_octets_max = 4095;  // PATH_MAX with its NUL
+constexpr std::size_t networks_max = 1000;     // in one list: each connection is compared with all of them
 
 Section server_section() {
     return {
@@ -204,6 +217,12 @@ Section listener_section() {
                  "starttls for pop3 if there is a certificate, none for lmtp."),
             word("clear_login", OF_LISTENER(clear_login), clear_login_words,
                  "From where a password is taken without TLS."),
+            networks(
+                "allow", OF_LISTENER(access.allow), networks_max,
+                "The networks from which clients may connect, as in [\"192.0.2.0/24\"]; others are closed at "
+                "once, before TLS. Empty: everybody."),
+            networks("deny", OF_LISTENER(access.deny), networks_max,
+                     "Networks from which nobody may connect, though they are allowed."),
         }};
 }
 
@@ -272,6 +291,51 @@ Section auth_section() {
         }};
 }
 
+Section guard_section() {
+    return {
+        .name = "guard",
+        .help =
+            "Against guessing of passwords and scanning. An address from which an account has logged in "
+            "before is "
+            "only slowed down for it, never blocked; docs/security.md says more.",
+        .fields = {
+            flag("enabled", AT(guard.settings.enabled), "Whether anything is counted, delayed and blocked."),
+            count("delay_after", AT(guard.settings.delay_after), {0, 1000},
+                  "Wrong passwords without a delay; the next wait 1, 2, 4 and so on seconds."),
+            duration("delay_max", AT(guard.settings.delay_max), {0, 50},
+                     "The longest delay before a password is checked."),
+            count("pair_failures_max", AT(guard.settings.pair_failures_max), {1, 100'000},
+                  "Wrong passwords for one account from one address within the window; then that address is "
+                  "blocked for that account."),
+            count("address_failures_max", AT(guard.settings.address_failures_max), {1, 100'000},
+                  "Wrong passwords from one address (IPv6: one /64) within the window, whatever the account; "
+                  "then "
+                  "it is blocked."),
+            count("account_failures_max", AT(guard.settings.account_failures_max), {1, 1'000'000},
+                  "Wrong passwords for one account within the window, whatever the address; then only "
+                  "addresses "
+                  "from which it has logged in before are let in."),
+            count("scans_max", AT(guard.settings.scans_max), {1, 1'000'000},
+                  "Connections of one address within the window that never log in, send nonsense or no TLS; "
+                  "then "
+                  "it is blocked."),
+            duration("window", AT(guard.settings.window), {minute, 30 * day},
+                     "The time within which counts are gone again, at an even rate."),
+            duration("block_time", AT(guard.settings.block_time), {1, 30 * day},
+                     "How long the first block lasts; each further one lasts twice as long."),
+            duration("block_time_max", AT(guard.settings.block_time_max), {1, 365 * day},
+                     "The longest block."),
+            count("entries_max", AT(guard.settings.entries_max), {1000, 10'000'000},
+                  "Addresses, accounts and pairs of both that are counted at the same time, of each kind; "
+                  "about "
+                  "300 octets each."),
+            networks(
+                "shared_networks", AT(guard.settings.shared), networks_max,
+                "Addresses behind which many people sit, as a web mail, a proxy or an office: there only "
+                "accounts are counted, never the address."),
+        }};
+}
+
 Section admin_section() {
     return {
         .name = "admin",
@@ -284,16 +348,21 @@ Section admin_section() {
 }
 
 Section limits_section() {
-    return {.name = "limits",
-            .help = "What the server holds out.",
-            .fields = {
-                count("connections_max", AT(limits.connections_max), {1, 1'000'000},
-                      "Connections at the same time."),
-                count("connections_per_address_max", AT(limits.connections_per_address_max), {1, 1'000'000},
-                      "Connections at the same time from one address (IPv6: one /64). Loopback and Unix "
-                      "sockets are "
-                      "not counted."),
-            }};
+    return {
+        .name = "limits",
+        .help = "What the server holds out.",
+        .fields = {
+            count("connections_max", AT(limits.connections_max), {1, 1'000'000},
+                  "Connections at the same time."),
+            count("connections_per_address_max", AT(limits.connections_per_address_max), {1, 1'000'000},
+                  "Connections at the same time from one address (IPv6: one /64). Loopback and Unix "
+                  "sockets are "
+                  "not counted."),
+            count("new_connections_per_minute_max", AT(limits.new_connections_per_minute_max), {0, 1'000'000},
+                  "New connections a minute from one address, counted in the same way. 0: no limit."),
+            count("sessions_per_account_max", AT(limits.sessions_per_account_max), {0, 1'000'000},
+                  "Sessions at the same time of one account. 0: no limit; an idle session takes a few KiB."),
+        }};
 }
 
 #undef AT
@@ -349,9 +418,10 @@ void finish(Config& config) {
 }
 
 const std::vector<Section>& sections() {
-    static const std::vector<Section> all{
-        server_section(), log_section(),  store_section(), tls_section(),   listener_section(),
-        pop3_section(),   lmtp_section(), auth_section(),  admin_section(), limits_section()};
+    static const std::vector<Section> all{server_section(), log_section(),      store_section(),
+                                          tls_section(),    listener_section(), pop3_section(),
+                                          lmtp_section(),   auth_section(),     guard_section(),
+                                          admin_section(),  limits_section()};
     return all;
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "auth/authenticator.h"
+#include "auth/guard.h"
 #include "base/log.h"
 #include "pop3/session.h"
 #include "smtp/session.h"
@@ -73,6 +74,7 @@ struct ListenerConfig {
     std::string path{};              // a Unix socket in place of address and port
     TlsUse tls = TlsUse::automatic;  // never automatic after finish()
     ClearLogin clear_login = ClearLogin::loopback;
+    AccessList access{};  // who may connect
 };
 
 struct Pop3Config {
@@ -95,13 +97,26 @@ struct AuthConfig {
     auth::AuthLimits limits;
 };
 
+// The guard as it is without a configuration: what comes from this machine itself is shared by its users.
+inline auth::GuardSettings default_guard() {
+    auth::GuardSettings settings;
+    settings.shared = {*Network::parse("127.0.0.1"), *Network::parse("::1")};
+    return settings;
+}
+
+struct GuardConfig {
+    auth::GuardSettings settings = default_guard();
+};
+
 struct AdminConfig {
     std::string socket = "/run/pier/pier.sock";  // empty: no management
 };
 
 struct LimitsConfig {
     std::uint64_t connections_max = 10'000;
-    std::uint64_t connections_per_address_max = 100;  // loopback and Unix sockets are not counted
+    std::uint64_t connections_per_address_max = 100;      // loopback and Unix sockets are not counted
+    std::uint64_t new_connections_per_minute_max = 1000;  // of one address; the same; 0: no limit
+    std::uint64_t sessions_per_account_max = 0;           // 0: no limit
 };
 
 struct Config {
@@ -113,6 +128,7 @@ struct Config {
     Pop3Config pop3;
     LmtpConfig lmtp;
     AuthConfig auth;
+    GuardConfig guard;
     AdminConfig admin;
     LimitsConfig limits;
 };
@@ -124,16 +140,18 @@ void finish(Config& config);
 
 // ---- the description of every field ----
 
-enum class Kind { text, path, flag, count, octets, duration, word };
+enum class Kind { text, path, flag, count, octets, duration, word, networks };
 
-// A field's value whatever its type: octets as they are, durations in seconds, a word as the file has it.
-using Value = std::variant<bool, std::uint64_t, std::string>;
+// A field's value whatever its type: octets as they are, durations in seconds, a word and networks as the
+// file has them.
+using Value = std::variant<bool, std::uint64_t, std::string, std::vector<std::string>>;
 
 struct Field {
     std::string_view key;
     Kind kind{};
-    std::string_view help;           // one or two sentences
-    std::uint64_t min = 0, max = 0;  // of count, octets and duration; of text and path: octets of its length
+    std::string_view help;  // one or two sentences
+    // Of count, octets and duration; of text and path: octets of its length; of networks: how many.
+    std::uint64_t min = 0, max = 0;
     std::vector<std::string_view> words{};  // of word
     // `index` chooses the listener; it is not looked at for the other sections.
     std::function<Value(const Config&, std::size_t index)> get{};

@@ -155,6 +155,8 @@ class Reader {
                 return convert_text(field, node);
             case Kind::word:
                 return convert_word(field, node);
+            case Kind::networks:
+                return convert_networks(field, node);
             case Kind::flag:
                 if (const auto flag = node.value_exact<bool>()) return Value(*flag);
                 return wrong("is true or false, without quotes");
@@ -188,6 +190,25 @@ class Reader {
         if (std::find(field.words.begin(), field.words.end(), *word) == field.words.end())
             return wrong(fmt::format("can't be \"{}\"{}", *word, suggestion(*word, field.words)));
         return Value(*word);
+    }
+
+    static Result<Value> convert_networks(const Field& field, const toml::node& node) {
+        const std::string shape =
+            fmt::format("is a list of networks, as in {} = [\"192.0.2.0/24\", \"2001:db8::/32\"]", field.key);
+        const toml::array* array = node.as_array();
+        if (!array) return wrong(shape);
+        std::vector<std::string> texts;
+        for (const toml::node& element : *array) {
+            const auto text = element.value_exact<std::string>();
+            if (!text) return wrong(shape);
+            texts.push_back(*text);
+        }
+        if (texts.size() > field.max)
+            return wrong(fmt::format("has {} networks, but at most {} are possible; name larger ones",
+                                     texts.size(), field.max));
+        if (const auto networks = parse_networks(texts); !networks)
+            return wrong(fmt::format("is wrong: {}", networks.error().text));
+        return Value(std::move(texts));
     }
 
     static Result<Value> convert_number(const Field& field, const toml::node& node) {

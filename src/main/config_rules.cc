@@ -144,6 +144,14 @@ void check_rules(Loaded& loaded) {
         loaded.add(Severity::warning, loaded.place("store", "segment_size_max"),
                    "store.segment_size_max is less than store.message_size_max: a large message gets a file "
                    "of its own");
+    const auth::GuardSettings& guard = config.guard.settings;
+    if (guard.block_time > guard.block_time_max)
+        loaded.add(Severity::warning, loaded.place("guard", "block_time"),
+                   "guard.block_time is longer than guard.block_time_max, which then holds; make it shorter");
+    if (guard.delay_max >= config.pop3.login_timeout)
+        loaded.add(Severity::warning, loaded.place("guard", "delay_max"),
+                   "guard.delay_max is not shorter than pop3.login_timeout, so nobody who has mistyped his "
+                   "password a few times can log in; make one shorter or the other longer");
     if (!config.tls.key.empty() && config.tls.certificate.empty())
         loaded.add(Severity::error, loaded.place("tls", "key"),
                    "tls.key has no meaning without tls.certificate; name both");

@@ -43,7 +43,11 @@ std::size_t count_of(const Section& section, const Config& config) {
 }
 
 boost::json::value json_value(const Value& value) {
-    return std::visit([](const auto& v) { return boost::json::value(v); }, value);
+    if (const auto* texts = std::get_if<std::vector<std::string>>(&value))
+        return boost::json::array(texts->begin(), texts->end());
+    if (const auto* flag = std::get_if<bool>(&value)) return *flag;
+    if (const auto* number = std::get_if<std::uint64_t>(&value)) return *number;
+    return boost::json::string(std::get<std::string>(value));
 }
 
 boost::json::object section_to_json(const Section& section, const Config& config, std::size_t index) {
@@ -65,6 +69,8 @@ std::string toml_value(const Field& field, const Value& value) {
             return quoted(format_octets(std::get<std::uint64_t>(value)));
         case Kind::duration:
             return quoted(format_duration(std::get<std::uint64_t>(value)));
+        case Kind::networks:
+            return boost::json::serialize(json_value(value));
         case Kind::text:
         case Kind::path:
         case Kind::word:
@@ -88,6 +94,8 @@ std::string describe_range(const Field& field) {
             return fmt::format("a text of at most {} octets", field.max);
         case Kind::path:
             return "a path; a relative one begins at this file's folder";
+        case Kind::networks:
+            return fmt::format("a list of at most {} networks", field.max);
         case Kind::word:
             break;
     }

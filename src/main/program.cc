@@ -41,6 +41,7 @@ Program::Program(Terminal& terminal)
     define_address_commands(*this);
     define_mail_commands(*this);
     define_store_commands(*this);
+    define_guard_commands(*this);
     define_text_commands(*this);
 }
 

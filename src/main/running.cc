@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "admin/guard_methods.h"
 #include "admin/methods.h"
 #include "base/log.h"
 #include "main/config_file.h"
@@ -76,6 +77,9 @@ Running::Running(const Config& config, std::string config_file)
       config_file_(std::move(config_file)),
       threads_(config.server.threads != 0 ? config.server.threads
                                           : std::max(1u, std::thread::hardware_concurrency())),
+      guard_(config.guard.settings, even_clock()),
+      guard_file_(guard_, config.server.data_folder),
+      sessions_(config.limits.sessions_per_account_max),
       disk_pool_(disk_threads) {}
 
 Running::~Running() {
@@ -140,6 +144,8 @@ Result<void> Running::open() {
     if (!store) return store.error();
     store_ = std::move(*store);
 
+    guard_file_.load();
+
     directory_ = std::make_unique<auth::Directory>(*store_);
     if (auto loaded = directory_->load(); !loaded) return loaded;
     authenticator_ = std::make_unique<auth::Authenticator>(*directory_, config_.auth.limits);
@@ -156,8 +162,8 @@ Result<void> Running::open() {
     pop3.tls_handshake_timeout = config_.tls.handshake_timeout;
     pop3.exclusive = config_.pop3.exclusive;
     pop3.greeting = config_.pop3.greeting;
-    pop3_.reset(
-        new serve::Pop3Service{*store_, *authenticator_, leases_, disk_pool_, tls_.get(), std::move(pop3)});
+    pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, disk_pool_,
+                                       tls_.get(), std::move(pop3)});
 
     serve::LmtpSettings lmtp;
     lmtp.limits = config_.lmtp.limits;
@@ -168,15 +174,17 @@ Result<void> Running::open() {
 
     server_ = std::make_unique<serve::Server>(
         threads_,
-        serve::ServerLimits{config_.limits.connections_max, config_.limits.connections_per_address_max});
+        serve::ServerLimits{config_.limits.connections_max, config_.limits.connections_per_address_max,
+                            config_.limits.new_connections_per_minute_max},
+        guard_);
     for (const ListenerConfig& listener : config_.listeners) {
         const auto same = [&](const Bound& bound) { return bound.config.name == listener.name; };
         if (!listener.path.empty() && std::none_of(bound_.begin(), bound_.end(), same))
             if (auto bound = bind_endpoints(listener); !bound) return bound;
     }
     for (Bound& bound : bound_)
-        server_->listen(std::move(bound.sockets),
-                        {bound.config.name, protocol_for(bound.config), busy_text(bound.config)});
+        server_->listen(std::move(bound.sockets), {bound.config.name, protocol_for(bound.config),
+                                                   bound.config.access, busy_text(bound.config)});
     bound_.clear();
     return open_management();
 }
@@ -189,7 +197,7 @@ Result<void> Running::open_management() {
     admin_.reset(new serve::AdminService{api_, disk_pool_,
                                          config_.store.message_octets_max + management_octets_over_message});
     auto protocol = [this](net::Connection& connection) { return serve::serve_admin(connection, *admin_); };
-    server_->listen(std::move(*sockets), {"admin", std::move(protocol), ""});
+    server_->listen(std::move(*sockets), {"admin", std::move(protocol), {}, ""});
     return {};
 }
 
@@ -208,6 +216,7 @@ void Running::register_methods() {
     admin::add_directory_methods(api_, *directory_, *store_);
     add_mail_methods(api_, *store_, *directory_, *delivery_);
     add_store_methods(api_, *store_);
+    admin::add_guard_methods(api_, guard_);
     add_server_methods(api_, {[this] { return status(); }, [this] { return reload(); }});
 }
 
@@ -232,6 +241,11 @@ boost::json::object Running::status() const {
     status["lmtp"] = {{"messages", lmtp_->messages.load()},
                       {"delivered", lmtp_->recipients.load()},
                       {"octets", lmtp_->octets.load()}};
+    const auto guard = guard_.counts();
+    status["guard"] = {{"enabled", config_.guard.settings.enabled},
+                       {"blocked", guard.blocked},
+                       {"connections_refused", guard.connections_refused},
+                       {"logins_refused", guard.logins_refused}};
     // Each by its name in the configuration: what it is, how much of it is used, how often it was reached.
     status["limits"] = {
         {"limits.connections_max",
@@ -241,6 +255,10 @@ boost::json::object Running::status() const {
         {"limits.connections_per_address_max",
          {{"limit", config_.limits.connections_per_address_max},
           {"reached", server_->refused_per_address()}}},
+        {"limits.new_connections_per_minute_max",
+         {{"limit", config_.limits.new_connections_per_minute_max}, {"reached", server_->refused_by_rate()}}},
+        {"limits.sessions_per_account_max",
+         {{"limit", config_.limits.sessions_per_account_max}, {"reached", sessions_.refused()}}},
         {"auth.waiting_max",
          {{"limit", config_.auth.limits.waiting_max}, {"now", auth.waiting}, {"reached", auth.turned_away}}},
         {"auth.remembered_max", {{"limit", config_.auth.limits.remembered_max}, {"now", auth.kept}}},
@@ -282,10 +300,30 @@ void Running::start() {
     server_->start();
 }
 
+void Running::tick() {
+    constexpr std::chrono::seconds pause{60};
+    const auto now = std::chrono::steady_clock::now();
+    const bool due = now - guard_tidied_ >= pause;
+    if (guard_saving_) return;
+    const auto changes = guard_.take_changes();
+    guard_unsaved_ = guard_unsaved_ || changes.any;
+    if (!due && !changes.urgent) return;
+    guard_tidied_ = now;
+    guard_saving_ = true;
+    boost::asio::post(disk_pool_, [this, save = std::exchange(guard_unsaved_, false)] {
+        guard_.tidy_up();
+        if (save) guard_file_.save();
+        guard_saving_ = false;
+    });
+}
+
 void Running::stop(const std::function<bool()>& hurry) {
     if (server_) server_->stop(config_.server.shutdown_grace, hurry);
     // What is still under way answers to an event loop: so the loops, which the server owns, go last.
+    guard_.stop();
     disk_pool_.join();
+    if (store_ && (guard_.take_changes().any || guard_unsaved_)) guard_file_.save();
+    guard_unsaved_ = false;
     authenticator_.reset();
     delivery_.reset();
     directory_.reset();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <string>
@@ -15,6 +16,8 @@
 #include "auth/directory.h"
 #include "delivery/delivery.h"
 #include "main/config.h"
+#include "main/guard_file.h"
+#include "serve/account_sessions.h"
 #include "serve/admin_driver.h"
 #include "serve/leases.h"
 #include "serve/lmtp_driver.h"
@@ -53,6 +56,8 @@ class Running {
 
     bool failed() const { return failed_; }  // the store is beyond use: the process should end
     bool responsive() const;
+    // What is to be done now and then, without waiting for the disk. About once a second.
+    void tick();
     std::size_t connections() const { return server_->connections(); }
     std::string ready_text() const;  // "pop3 on 127.0.0.1:1110, …"
 
@@ -80,6 +85,12 @@ class Running {
     std::unique_ptr<auth::Directory> directory_;
     std::unique_ptr<auth::Authenticator> authenticator_;
     std::unique_ptr<delivery::Delivery> delivery_;
+    auth::Guard guard_;
+    GuardFile guard_file_;
+    std::chrono::steady_clock::time_point guard_tidied_{};
+    bool guard_unsaved_ = false;
+    std::atomic<bool> guard_saving_ = false;
+    serve::AccountSessions sessions_;
     serve::Leases leases_;
     std::unique_ptr<serve::Pop3Service> pop3_;
     std::unique_ptr<serve::LmtpService> lmtp_;

@@ -73,6 +73,7 @@ void watch(Running& running, const sigset_t& signals) {
                 log::error("reload.failed", {{"reason", reloaded.error().text}});
             ::sd_notify(0, "READY=1");
         }
+        running.tick();
         if (watchdog && running.responsive()) ::sd_notify(0, "WATCHDOG=1");
     }
 }

@@ -296,6 +296,15 @@ Task<void> Connection::close(Unread unread) {
     close_socket();
 }
 
+Task<Result<void>> Connection::pause(std::chrono::seconds time) {
+    const SteadyTime end = loop_.now() + time;
+    while (loop_.now() < end) {
+        co_await next_sweep(loop_);
+        if (woken_ != Woken::no) co_return woken_error();
+    }
+    co_return Result<void>();
+}
+
 std::string Connection::tls_text() const {
     return tls_ ? tls_->text() : std::string();
 }

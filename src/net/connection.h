@@ -79,6 +79,9 @@ class Connection final : private EventLoop::Watcher {
     void set_deadline(std::chrono::seconds from_now);
     SteadyTime deadline() const { return deadline_; }
 
+    // Nothing happens for that long, to the second; a failure, as of read(), when the wait was cut short.
+    Task<Result<void>> pause(std::chrono::seconds time);
+
     // The session has work that a stopping server should let it finish.
     void set_worth_finishing(bool worth) { worth_finishing_ = worth; }
     bool worth_finishing() const { return worth_finishing_; }

@@ -134,6 +134,19 @@ Task<std::invoke_result_t<Work>> on_pool(EventLoop& loop, Pool& pool, Work work)
     });
 }
 
+// Goes on when the loop next looks at its deadlines: within a second.
+inline Task<void> next_sweep(EventLoop& loop) {
+    struct Sweep {
+        EventLoop& loop;
+        bool await_ready() const noexcept { return false; }
+        void await_suspend(std::coroutine_handle<> waiting) {
+            loop.post_at_sweep([waiting] { waiting.resume(); });
+        }
+        void await_resume() const noexcept {}
+    };
+    co_await Sweep{loop};
+}
+
 // Lets the loop's other work run.
 inline Task<void> yield(EventLoop& loop) {
     struct Turn {

@@ -59,6 +59,7 @@ Action Conversation::write() {
 
 Action Conversation::take_pending() {
     const auto awaiting = [](const Action& action) {
+        if (std::holds_alternative<WrongProof>(action)) return Awaiting::nothing;
         if (std::holds_alternative<StartTls>(action)) return Awaiting::tls;
         if (std::holds_alternative<NeedKeys>(action)) return Awaiting::keys;
         if (std::holds_alternative<Login>(action)) return Awaiting::login;
@@ -163,6 +164,7 @@ void Conversation::error(std::string_view code, std::string_view text) {
 }
 
 void Conversation::bad(std::string_view text) {
+    ++counts_.bad_commands;
     if (++bad_commands_ < limits_.bad_commands_max) return error(text);
     error(std::string(text) + "; too many bad commands, closing");
     close();

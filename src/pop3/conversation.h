@@ -38,6 +38,7 @@ class Conversation {
     void on_shutdown();
     void on_tls();
     void on_keys(const wire::ScramKeys& keys, std::string_view nonce);
+    void on_keys_refused(const LoginRefused& refused);
     void on_login(LoginReport report);
     void on_mail_sent(MailReport report);
     void on_removed(std::size_t not_removed);
@@ -114,7 +115,7 @@ class Conversation {
     std::size_t bad_commands_ = 0;  // in a row
 
     std::string user_;                              // who is logged in
-    std::string name_;                              // who wants to be
+    std::string name_;                              // who wants to be; the one whose proof is checked
     bool name_given_ = false;                       // by USER: PASS may come
     std::unique_ptr<wire::SaslExchange> exchange_;  // while AUTH goes on
     bool keys_given_ = false;  // the exchange has got to a proof: a failure is a failed login

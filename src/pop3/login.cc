@@ -107,6 +107,7 @@ void Conversation::take_sasl_step(wire::SaslStep step) {
         return;
     }
     if (auto* keys = std::get_if<wire::SaslNeedKeys>(&step)) {
+        name_ = keys->user;
         pending_ = NeedKeys{keys->hash, std::move(keys->user)};
         return;
     }
@@ -117,6 +118,7 @@ void Conversation::take_sasl_step(wire::SaslStep step) {
         ask_login(std::move(proven->authzid), std::move(proven->user), std::nullopt);
     } else if (const auto& failed = std::get<wire::SaslFailed>(step); keys_given_) {
         fail_login(failed.text);
+        pending_ = WrongProof{std::exchange(name_, {})};
     } else {
         bad(failed.text);
     }
@@ -126,6 +128,13 @@ void Conversation::on_keys(const wire::ScramKeys& keys, std::string_view nonce) 
     if (!take_report(Awaiting::keys)) return;
     keys_given_ = true;
     take_sasl_step(exchange_->on_keys(keys, nonce));
+}
+
+void Conversation::on_keys_refused(const LoginRefused& refused) {
+    if (!take_report(Awaiting::keys)) return;
+    exchange_.reset();
+    name_ = {};
+    error(response_code(refused.why), refused.text);
 }
 
 void Conversation::ask_login(std::string authzid, std::string user, std::optional<std::string> password) {

@@ -33,6 +33,9 @@ void Session::on_tls() {
 void Session::on_keys(const wire::ScramKeys& keys, std::string_view nonce) {
     impl_->on_keys(keys, nonce);
 }
+void Session::on_keys_refused(const LoginRefused& refused) {
+    impl_->on_keys_refused(refused);
+}
 void Session::on_login(LoginReport report) {
     impl_->on_login(std::move(report));
 }

@@ -57,7 +57,10 @@ struct StartTls {};  // on_tls (the driver closes if the handshake fails)
 struct NeedKeys {
     wire::ScramHash hash{};
     std::string user;
-};  // on_keys
+};  // on_keys, or on_keys_refused
+struct WrongProof {
+    std::string user;
+};  // nothing to report: SCRAM has failed
 struct Login {
     std::string authzid, user;
     std::optional<std::string> password;
@@ -72,7 +75,7 @@ struct Remove {
     std::vector<std::size_t> indexes;
 };                // after QUIT: on_removed
 struct Close {};  // the session is over
-using Action = std::variant<NeedInput, Write, StartTls, NeedKeys, Login, SendMail, Remove, Close>;
+using Action = std::variant<NeedInput, Write, StartTls, NeedKeys, WrongProof, Login, SendMail, Remove, Close>;
 
 // ---- reports ----
 struct LoginRefused {
@@ -108,6 +111,7 @@ class Session {
     void on_shutdown();  // the server stops: says so, nothing is removed
     void on_tls();
     void on_keys(const wire::ScramKeys& keys, std::string_view nonce);
+    void on_keys_refused(const LoginRefused& refused);  // AUTH ends
     void on_login(LoginReport report);
     void on_mail_sent(MailReport report);
     void on_removed(std::size_t not_removed);  // 0: all are gone, durably
@@ -117,7 +121,8 @@ class Session {
     State state() const;
     const std::string& user() const;  // empty before login
     struct Counts {
-        std::uint64_t commands = 0, retrieved = 0, retrieved_octets = 0, removed = 0, failed_logins = 0;
+        std::uint64_t commands = 0, bad_commands = 0, retrieved = 0, retrieved_octets = 0, removed = 0,
+                      failed_logins = 0;
     };
     const Counts& counts() const;
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "serve/feed.h"
+#include "serve/login_gate.h"
 #include "serve/mail_sender.h"
 
 namespace pier::serve {
@@ -51,6 +52,7 @@ class Driver {
         : connection_(connection),
           service_(service),
           listener_(listener),
+          gate_(connection, service.authenticator, service.guard, "pop3", listener.name),
           session_(service.settings.limits, facts_of(connection, service, listener)),
           began_(std::chrono::steady_clock::now()) {}
 
@@ -58,7 +60,6 @@ class Driver {
         connection_.set_deadline(service_.settings.login_timeout);
         for (int in_a_row = 0;; ++in_a_row) {
             pop3::Action action = session_.next();
-            log_wrong_proof();
             if (std::holds_alternative<pop3::Close>(action)) break;
             // Here and not in perform(): a session waits here most of its life, and holds one frame less.
             if (std::holds_alternative<pop3::NeedInput>(action)) {
@@ -73,7 +74,9 @@ class Driver {
             if (!co_await perform(action)) break;
         }
         lease_.reset();
+        seat_.reset();
         log_end();
+        if (const auto what = no_good(); !what.empty()) gate_.strike(what);
         co_await connection_.close(end_ == "quit" ? Connection::Unread::unlikely
                                                   : Connection::Unread::likely);
     }
@@ -90,12 +93,19 @@ class Driver {
         } else if (std::holds_alternative<pop3::StartTls>(action)) {
             co_return co_await start_tls();
         } else if (auto* keys = std::get_if<pop3::NeedKeys>(&action)) {
-            proving_user_ = keys->user;
-            session_.on_keys(service_.authenticator.scram_keys(keys->user, keys->hash), random_text(24));
+            tried_login_ = true;
+            auto refused = co_await gate_.begin_proof(keys->user);
+            if (refused)
+                session_.on_keys_refused(to_client(*refused));
+            else
+                session_.on_keys(service_.authenticator.scram_keys(keys->user, keys->hash), random_text(24));
+        } else if (auto* wrong = std::get_if<pop3::WrongProof>(&action)) {
+            gate_.wrong_proof(wrong->user);
+            ++service_.failed_logins;
         } else if (auto* login = std::get_if<pop3::Login>(&action)) {
+            tried_login_ = true;
             pop3::LoginReport report = co_await log_in(*login);
             session_.on_login(std::move(report));
-            failed_logins_logged_ = session_.counts().failed_logins;
         } else if (auto* mail = std::get_if<pop3::SendMail>(&action)) {
             session_.on_mail_sent(co_await send(*mail));
         } else if (auto* remove = std::get_if<pop3::Remove>(&action)) {
@@ -119,44 +129,40 @@ class Driver {
         co_return true;
     }
 
-    // SCRAM's proof is checked inside the session: a wrong one shows in its counts alone.
-    void log_wrong_proof() {
-        if (session_.counts().failed_logins == failed_logins_logged_) return;
-        failed_logins_logged_ = session_.counts().failed_logins;
-        log_failed_login(proving_user_, "wrong SCRAM proof");
-    }
-
-    void log_failed_login(std::string_view user, std::string_view reason) {
-        ++service_.failed_logins;
-        log::warning("pop3.login.failed", {{"user", user},
-                                           {"peer", connection_.peer().text()},
-                                           {"listener", listener_.name},
-                                           {"reason", reason}});
+    static pop3::LoginRefused to_client(const auth::Refused& refused) {
+        const Why why = refused.why == auth::Refused::Why::credentials ? Why::credentials
+                        : refused.why == auth::Refused::Why::disabled  ? Why::permanent
+                                                                       : Why::temporary;
+        return {why, refused.text};
     }
 
     Task<pop3::LoginReport> log_in(const pop3::Login& login) {
-        auth::Verdict verdict = co_await check(login);
+        auth::Verdict verdict;
+        if (login.password)
+            verdict = co_await gate_.check(login.authzid, login.user, *login.password);
+        else
+            verdict = gate_.proven(login.authzid, login.user);
         if (auto* refused = std::get_if<auth::Refused>(&verdict)) {
-            log_failed_login(login.user, refused->text);
-            const Why why = refused->why == auth::Refused::Why::credentials ? Why::credentials
-                            : refused->why == auth::Refused::Why::disabled  ? Why::permanent
-                                                                            : Why::temporary;
-            co_return pop3::LoginRefused{why, refused->text};
+            ++service_.failed_logins;
+            co_return to_client(*refused);
         }
         co_return co_await open(std::get<auth::AccountPtr>(verdict));
     }
 
-    Task<auth::Verdict> check(const pop3::Login& login) {
-        if (!login.password) co_return service_.authenticator.proven(login.authzid, login.user);
-        if (auto known = service_.authenticator.remembered(login.authzid, login.user, *login.password))
-            co_return std::move(*known);
-        co_return co_await net::completion<auth::Verdict>(connection_.loop(), [&](auto done) {
-            service_.authenticator.check_password(login.authzid, login.user, *login.password,
-                                                  std::move(done));
-        });
+    // What the guard should know of a connection without a login; empty: nothing.
+    std::string_view no_good() const {
+        const auto& counts = session_.counts();
+        if (account_ || tried_login_ || end_ == "shutdown") return {};
+        if (end_ == "tls") return "tls";
+        if (counts.bad_commands > 0) return "bad commands";
+        return end_ == "quit" ? "" : "no login";
     }
 
     Task<pop3::LoginReport> open(auth::AccountPtr account) {
+        auto entered = service_.sessions.enter(account->id);
+        if (entered.full)
+            co_return pop3::LoginRefused{Why::in_use,
+                                         "This account has too many sessions; close one of them"};
         if (account->exclusive || service_.settings.exclusive) {
             Leases::Holder holder;
             lease_ =
@@ -176,6 +182,7 @@ class Driver {
                                          "The maildrop cannot be opened now; try again later"};
         }
         account_ = std::move(account);
+        seat_ = std::move(entered.seat);
         snapshot_ = *snapshot;
         ++service_.logins;
         connection_.set_idle_timeout(service_.settings.idle_timeout);
@@ -254,13 +261,14 @@ class Driver {
     Connection& connection_;
     Pop3Service& service_;
     const Pop3Listener& listener_;
+    LoginGate gate_;
     pop3::Session session_;
     std::chrono::steady_clock::time_point began_;
     std::unique_ptr<Leases::Lease> lease_;
+    std::unique_ptr<AccountSessions::Seat> seat_;
     auth::AccountPtr account_;
     std::shared_ptr<const store::Snapshot> snapshot_;
-    std::string proving_user_;  // of the SCRAM exchange
-    std::uint64_t failed_logins_logged_ = 0;
+    bool tried_login_ = false;
     std::string_view end_ = "quit";
 };
 
@@ -274,6 +282,7 @@ Task<void> serve_pop3(Connection& connection, Pop3Service& service, const Pop3Li
             log::info("tls.failed", {{"listener", listener.name},
                                      {"peer", connection.peer().text()},
                                      {"reason", done.error().text}});
+            LoginGate(connection, service.authenticator, service.guard, "pop3", listener.name).strike("tls");
             co_return;
         }
     }

@@ -10,9 +10,11 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "auth/authenticator.h"
+#include "auth/guard.h"
 #include "base/time.h"
 #include "net/connection.h"
 #include "pop3/session.h"
+#include "serve/account_sessions.h"
 #include "serve/leases.h"
 #include "store/store.h"
 
@@ -35,6 +37,8 @@ struct Pop3Settings {
 struct Pop3Service {
     store::Store& store;
     auth::Authenticator& authenticator;
+    auth::Guard& guard;
+    AccountSessions& sessions;
     Leases& leases;
     boost::asio::thread_pool& disk_pool;  // for what may wait for the disk
     const net::Tls* tls = nullptr;        // null: no certificate

@@ -13,7 +13,14 @@ namespace pier::serve {
 using net::Connection;
 using net::EventLoop;
 
-Server::Server(std::size_t threads, const ServerLimits& limits) : limits_(limits) {
+namespace {
+
+constexpr std::size_t visitors_max = 100'000;  // addresses that are remembered
+
+}  // namespace
+
+Server::Server(std::size_t threads, const ServerLimits& limits, auth::Guard& guard)
+    : limits_(limits), guard_(guard) {
     for (std::size_t i = 0; i < threads; ++i)
         loops_.push_back(std::make_unique<EventLoop>());
 }
@@ -57,22 +64,45 @@ bool Server::responsive(std::chrono::seconds limit) const {
                        [&](const auto& loop) { return loop->last_sweep() >= oldest; });
 }
 
-bool Server::admit(const net::Endpoint& peer) {
+std::string_view Server::admit(const net::Endpoint& peer, EventLoop::SteadyTime now) {
     if (connections_.fetch_add(1) >= limits_.connections_max) {
         --connections_;
         ++refused_in_all_;
-        return false;
+        return "too many connections";
     }
-    if (peer.is_loopback()) return true;
+    if (peer.is_loopback()) return {};
     std::lock_guard lock(per_address_mutex_);
-    std::size_t& count = per_address_[net::network_of(peer)];
-    if (count >= limits_.connections_per_address_max) {
-        --connections_;
+    if (per_address_.size() >= visitors_max) forget_visitors(now);
+    const auto most = static_cast<double>(limits_.new_per_address_per_minute_max);
+    const auto [at, made] = per_address_.try_emplace(net::network_of(peer), Visitor{0, most, now});
+    Visitor& visitor = at->second;
+    const double minutes = std::chrono::duration<double, std::ratio<60>>(now - visitor.at).count();
+    visitor.may_begin = std::min(most, visitor.may_begin + minutes * most);
+    visitor.at = now;
+    std::string_view why;
+    if (visitor.connections >= limits_.connections_per_address_max) {
         ++refused_per_address_;
-        return false;
+        why = "too many connections from this address";
+    } else if (most > 0 && visitor.may_begin < 1) {
+        ++refused_by_rate_;
+        why = "too many new connections from this address";
     }
-    ++count;
-    return true;
+    if (!why.empty()) {
+        --connections_;
+        return why;
+    }
+    visitor.may_begin -= 1;
+    ++visitor.connections;
+    return {};
+}
+
+// Attack: a connection from each of a million addresses would leave as many entries.
+void Server::forget_visitors(EventLoop::SteadyTime now) {
+    std::erase_if(per_address_, [&](const auto& entry) {
+        return entry.second.connections == 0 && now - entry.second.at >= std::chrono::minutes(1);
+    });
+    if (per_address_.size() >= visitors_max)
+        std::erase_if(per_address_, [](const auto& entry) { return entry.second.connections == 0; });
 }
 
 void Server::leave(const net::Endpoint& peer) {
@@ -80,15 +110,29 @@ void Server::leave(const net::Endpoint& peer) {
     if (peer.is_loopback()) return;
     std::lock_guard lock(per_address_mutex_);
     const auto at = per_address_.find(net::network_of(peer));
-    if (--at->second == 0) per_address_.erase(at);
+    // Kept for a while: how many it may begin is to be known when it comes again.
+    --at->second.connections;
+}
+
+// Before anything is spent on it: no line of text, no TLS.
+bool Server::may_come(const Listener& listener, const net::Endpoint& peer) {
+    if (peer.is_unix()) return true;
+    if (listener.options.access.admits(peer.address)) return !guard_.blocks(peer.address);
+    log::warning("connection.refused", {{"listener", listener.options.name},
+                                        {"peer", peer.text()},
+                                        {"reason", "the listener's networks do not include this address"}});
+    return false;
 }
 
 void Server::take(const Listener& listener, EventLoop& loop, int fd, const net::Endpoint& peer) {
     ++accepted_;
-    if (!admit(peer)) {
-        log::warning(
-            "connection.refused",
-            {{"listener", listener.options.name}, {"peer", peer.text()}, {"reason", "too many connections"}});
+    if (!may_come(listener, peer)) {
+        ::close(fd);
+        return;
+    }
+    if (const auto why = admit(peer, loop.now()); !why.empty()) {
+        log::warning("connection.refused",
+                     {{"listener", listener.options.name}, {"peer", peer.text()}, {"reason", why}});
         const std::string& text = listener.options.busy_text;
         if (!text.empty()) [[maybe_unused]]
             const auto sent = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);

@@ -13,6 +13,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/guard.h"
+#include "base/network.h"
 #include "net/connection.h"
 #include "net/listener.h"
 
@@ -24,6 +26,7 @@ using Protocol = std::function<net::Task<void>(net::Connection& connection)>;
 struct ListenerOptions {
     std::string name;  // in logs
     Protocol protocol;
+    AccessList access{};    // who may connect; others are closed at once
     std::string busy_text;  // what a client over the limits is told before the connection ends: "-ERR …\r\n";
                             // may be empty
 };
@@ -32,11 +35,13 @@ struct ServerLimits {
     std::size_t connections_max = 10'000;
     std::size_t connections_per_address_max =
         100;  // by net::network_of; loopback and Unix sockets are not counted
+    std::size_t new_per_address_per_minute_max = 1000;  // the same; 0: no limit
 };
 
 class Server {
   public:
-    Server(std::size_t threads, const ServerLimits& limits);
+    // `guard` outlives it.
+    Server(std::size_t threads, const ServerLimits& limits, auth::Guard& guard);
     ~Server();  // as stop(0)
 
     std::size_t threads() const { return loops_.size(); }
@@ -58,6 +63,7 @@ class Server {
     // How often a limit has turned somebody away.
     std::uint64_t refused_in_all() const { return refused_in_all_; }
     std::uint64_t refused_per_address() const { return refused_per_address_; }
+    std::uint64_t refused_by_rate() const { return refused_by_rate_; }
     std::vector<std::pair<std::string, net::Endpoint>> listeners() const;  // name, address
 
   private:
@@ -69,19 +75,31 @@ class Server {
 
     void take(const Listener& listener, net::EventLoop& loop, int fd, const net::Endpoint& peer);
     net::Task<void> serve(const Listener& listener, net::EventLoop& loop, int fd, net::Endpoint peer);
-    bool admit(const net::Endpoint& peer);
+    bool may_come(const Listener& listener, const net::Endpoint& peer);
+    // Why it may not; empty: it may, and is counted until leave().
+    std::string_view admit(const net::Endpoint& peer, net::EventLoop::SteadyTime now);
     void leave(const net::Endpoint& peer);
     void wake_all(net::Connection::Woken why, bool also_worth_finishing);
     bool wait_until_empty(std::chrono::milliseconds limit, const std::function<bool()>& hurry) const;
 
+    // Of one address: its connections, and how many more may begin now.
+    struct Visitor {
+        std::size_t connections = 0;
+        double may_begin = 0;
+        net::EventLoop::SteadyTime at{};
+    };
+    void forget_visitors(net::EventLoop::SteadyTime now);
+
     const ServerLimits limits_;
+    auth::Guard& guard_;
     std::vector<std::unique_ptr<net::EventLoop>> loops_;
     std::vector<std::thread> threads_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::atomic<std::size_t> connections_ = 0;
-    std::atomic<std::uint64_t> accepted_ = 0, refused_in_all_ = 0, refused_per_address_ = 0;
+    std::atomic<std::uint64_t> accepted_ = 0, refused_in_all_ = 0, refused_per_address_ = 0,
+                               refused_by_rate_ = 0;
     std::mutex per_address_mutex_;
-    std::unordered_map<std::string, std::size_t> per_address_;
+    std::unordered_map<std::string, Visitor> per_address_;
 };
 
 }  // namespace pier::serve

@@ -119,6 +119,53 @@ TEST_P(Commands, WrongAccounts) {
     EXPECT_EQ(json.json().at("error").at("kind").as_string(), "not_found");
 }
 
+TEST_P(Commands, FromWhichNetworksAnAccountMayLogIn) {
+    add_account("ada");
+    EXPECT_EQ(run({"account", "allow", "ada", "192.0.2.0/24", "2001:db8::/32"}).out,
+              "account ada may log in from 192.0.2.0/24, 2001:db8::/32\n");
+    EXPECT_EQ(run({"account", "deny", "ada", "192.0.2.7"}).out,
+              "account ada may not log in from 192.0.2.7\n");
+    const auto shown = ask({"account", "show", "ada"});
+    EXPECT_EQ(shown.at("allow").as_array().size(), 2u);
+    EXPECT_EQ(shown.at("deny").at(0).as_string(), "192.0.2.7");
+    EXPECT_THAT(run({"account", "show", "ada"}).out, HasSubstr("allow      192.0.2.0/24, 2001:db8::/32\n"));
+    refuse({"account", "allow", "ada", "192.0.2.7/24"}, "write 192.0.2.0/24 or 192.0.2.7");
+    refuse({"account", "allow", "ada", "any", "192.0.2.0/24"}, "\"any\" is not a network");
+    EXPECT_EQ(run({"account", "allow", "ada", "any"}).out, "account ada may log in from everywhere\n");
+    EXPECT_EQ(run({"account", "deny", "ada", "none"}).code, 0);
+    EXPECT_TRUE(ask({"account", "show", "ada"}).at("allow").as_array().empty());
+    EXPECT_TRUE(ask({"account", "show", "ada"}).at("deny").as_array().empty());
+}
+
+TEST_P(Commands, TheGuardFromListToUnblock) {
+    EXPECT_THAT(run({"guard", "list"}).out, HasSubstr("nobody is blocked\n"));
+    EXPECT_EQ(run({"guard", "block", "192.0.2.0/24", "--for", "2h", "--reason", "noisy"}).out,
+              "192.0.2.0/24 is blocked for 2h\n");
+    EXPECT_EQ(run({"guard", "block", "2001:db8::1"}).out, "2001:db8::1 is blocked for 1d\n");
+    const auto listed = ask({"guard", "list"});
+    ASSERT_EQ(listed.at("blocks").as_array().size(), 2u);
+    EXPECT_EQ(listed.at("blocks").at(0).at("address").as_string(), "192.0.2.0/24");
+    EXPECT_EQ(listed.at("blocks").at(0).at("reason").as_string(), "noisy");
+    EXPECT_THAT(run({"guard", "list"}).out, HasSubstr("by hand  192.0.2.0/24"));
+
+    auto explained = ask({"guard", "explain", "192.0.2.7", "--account", "Ada"});
+    EXPECT_FALSE(explained.at("connects").as_bool());
+    EXPECT_EQ(explained.at("blocks").as_array().size(), 1u);
+    EXPECT_THAT(run({"guard", "explain", "192.0.2.7", "--account", "ada"}).out,
+                HasSubstr("  a login is    refused until "));
+    EXPECT_THAT(run({"guard", "explain", "198.51.100.1", "--account", "ada"}).out,
+                HasSubstr("  a login is    allowed\n"));
+
+    EXPECT_THAT(run({"guard", "unblock", "192.0.2.7"}).out, HasSubstr("it was not blocked"));
+    EXPECT_EQ(run({"guard", "unblock", "192.0.2.0/24"}).out, "1 block ended\n");
+    EXPECT_TRUE(ask({"guard", "explain", "192.0.2.7"}).at("connects").as_bool());
+    EXPECT_EQ(run({"guard", "unblock", "--account", "ada"}).code, 0);
+    refuse({"guard", "unblock"}, "name an address");
+    refuse({"guard", "block", "192.0.2.7/24"}, "write 192.0.2.0/24 or 192.0.2.7");
+    refuse({"guard", "block", "192.0.2.7", "--for", "0s"}, "from one second");
+    refuse({"guard", "explain", "localhost"}, "not an IP address");
+}
+
 TEST_P(Commands, DomainsAndAliases) {
     EXPECT_EQ(run({"domain", "list"}).out, "there are no domains; add one with \"pier domain add NAME\"\n");
     EXPECT_EQ(run({"domain", "add", "Example.org"}).code, 0);

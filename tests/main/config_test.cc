@@ -226,6 +226,27 @@ TEST(Config, TextsAtTheirLimit) {
     EXPECT_EQ(problems_of(fmt::format("[admin]\nsocket = \"/{}\"", std::string(107, 'x'))).size(), 1u);
 }
 
+TEST(Config, ListsOfNetworks) {
+    const Loaded loaded = parse(
+        "[guard]\nshared_networks = [\"192.0.2.0/24\", \"::1\"]\n[[listener]]\nallow = [\"10.0.0.0/8\"]\n"
+        "deny = [\"10.1.0.0/16\"]\naddress = \"127.0.0.1\"\n");
+    EXPECT_EQ(problems(loaded), std::vector<std::string>());
+    EXPECT_EQ(texts_of(loaded.config.guard.settings.shared),
+              (std::vector<std::string>{"192.0.2.0/24", "::1"}));
+    const AccessList& access = loaded.config.listeners[0].access;
+    EXPECT_TRUE(access.admits(boost::asio::ip::make_address("10.2.0.1")));
+    EXPECT_FALSE(access.admits(boost::asio::ip::make_address("10.1.0.1")));
+    EXPECT_EQ(json(parse(show_config(loaded.config)).config), json(loaded.config));
+    EXPECT_EQ(problems_of("[guard]\nshared_networks = []"), std::vector<std::string>());
+    EXPECT_EQ(problems_of("[guard]\nshared_networks = \"::1\"").size(), 1u);
+    EXPECT_EQ(problems_of("[guard]\nshared_networks = [7]").size(), 1u);
+    EXPECT_EQ(
+        problems_of("[guard]\nshared_networks = [\"192.0.2.1/24\"]"),
+        std::vector<std::string>{
+            "2:19 error: guard.shared_networks is wrong: \"192.0.2.1/24\" is not a network: the address has "
+            "bits outside the prefix; write 192.0.2.0/24 or 192.0.2.1"});
+}
+
 TEST(Config, BracketsThatAreOneTooFewOrTooMany) {
     EXPECT_EQ(problems(parse("[listener]\nport = 1\n")).at(0),
               "1:1 error: there may be several of these: write [[listener]] with two brackets");

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "admin/guard_methods.h"
 #include "admin/methods.h"
 #include "admin/protocol.h"
 #include "main/config.h"
@@ -32,6 +33,7 @@ class ServerStub {
         admin::add_directory_methods(api_, directory_, *store_);
         add_mail_methods(api_, *store_, directory_, delivery_);
         add_store_methods(api_, *store_);
+        admin::add_guard_methods(api_, guard_);
         add_server_methods(
             api_,
             {[] {
@@ -103,6 +105,7 @@ class ServerStub {
     std::unique_ptr<store::Store> store_;
     auth::Directory directory_;
     delivery::Delivery delivery_;
+    auth::Guard guard_{auth::GuardSettings{}, system_now};
     admin::Api api_;
     int listener_ = -1;
     mutable std::mutex mutex_;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a stranger gets: the systemd units, the manual page and completions, and the demo, tried as a person would.
 
-usage: packaging.py --source DIR --pier PROGRAM units|activation|manual|deb|demo
+usage: packaging.py --source DIR --pier PROGRAM units|activation|manual|fail2ban|deb|demo
 """
 import argparse
 import os
@@ -110,6 +110,31 @@ def activation(top, pier):
             if process.poll() is None:
                 process.kill()
     print("socket activation, ready, watchdog, reload and stop are as systemd expects")
+
+
+def fail2ban(top, pier):
+    """fail2ban finds the address of each failed login in a real log, and no other that a client has made up."""
+    made_up = 'x\nlevel=warning event=login.failed address=203.0.113.9 port=1 protocol=pop3'
+    with PierServer(pier) as server:
+        server.start()
+        for address, user in (("127.0.0.2", "ada"), ("127.0.0.3", made_up.replace("\n", " ")), ("127.0.0.4", 'a" address=203.0.113.9 "')):
+            with socket.create_connection(("127.0.0.1", server.pop3_port), timeout=30, source_address=(address, 0)) as client:
+                lines = client.makefile("rb")
+                for command in ("", f"USER {user}", "PASS wrong", "QUIT"):
+                    if command:
+                        client.sendall(command.encode() + b"\r\n")
+                    lines.readline()
+        server.stop()
+        found = run(["fail2ban-regex", "--out", "ip", server.log, top / "packaging/fail2ban/filter.d/pier.conf"]).split()
+        expect(sorted(found) == ["127.0.0.2", "127.0.0.3", "127.0.0.4"], f"fail2ban found {found}")
+        # As the journal gives it: no time, and the host and program in front.
+        journal = server.folder / "journal.log"
+        failed = [line for line in server.log.read_text().splitlines() if "event=login.failed" in line]
+        journal.write_text("".join(f"2026-11-28T09:00:00 host pier[7]: {line.split(' ', 1)[1]}\n" for line in failed))
+        found = run(["fail2ban-regex", "--out", "ip", "--datepattern", "^%Y-%m-%dT%H:%M:%S", journal,
+                     top / "packaging/fail2ban/filter.d/pier.conf"]).split()
+        expect(len(found) == 3, f"in the journal's form fail2ban found {found}")
+    print("fail2ban finds who failed to log in")
 
 
 def deb(top, pier):
@@ -231,9 +256,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", required=True, type=Path)
     parser.add_argument("--pier", required=True)
-    parser.add_argument("part", choices=["units", "activation", "manual", "deb", "demo"])
+    parser.add_argument("part", choices=["units", "activation", "manual", "fail2ban", "deb", "demo"])
     options = parser.parse_args()
-    parts = {"units": units, "activation": activation, "manual": manual, "deb": deb, "demo": demo}
+    parts = {"units": units, "activation": activation, "manual": manual, "fail2ban": fail2ban, "deb": deb, "demo": demo}
     parts[options.part](options.source.resolve(), str(Path(options.pier).resolve()))
 
 

@@ -78,6 +78,8 @@ bool describe(World& world, const std::vector<std::string>& words) {
         world.mails.push_back({words.at(1), words.at(2)});
     } else if (name == "account") {
         world.passwords[words.at(1)] = words.at(2);
+    } else if (name == "refuse_keys") {
+        world.key_refusals[words.at(1)] = {login_refusal(words.at(2)), words.at(3)};
     } else if (name == "refuse_login") {
         world.refusals[words.at(1)] = {login_refusal(words.at(2)), words.at(3)};
     } else if (name == "scram") {

@@ -30,11 +30,18 @@ PlayedSession::Stop PlayedSession::run() {
             longest_write_octets_ = std::max(longest_write_octets_, text->text.size());
             if (!write(text->text)) session_.on_eof();
         } else if (const auto* keys = std::get_if<NeedKeys>(&action)) {
+            if (const auto refused = world_.key_refusals.find(keys->user);
+                refused != world_.key_refusals.end()) {
+                session_.on_keys_refused(refused->second);
+                continue;
+            }
             const auto password = world_.passwords.find(keys->user);
             session_.on_keys(wire::derive_scram_keys(
                                  keys->hash, password == world_.passwords.end() ? "" : password->second,
                                  world_.scram_salt, world_.scram_iterations),
                              world_.scram_nonce);
+        } else if (const auto* wrong = std::get_if<WrongProof>(&action)) {
+            wrong_proofs_.push_back(wrong->user);
         } else if (const auto* login = std::get_if<Login>(&action)) {
             session_.on_login(log_in(*login));
         } else if (const auto* mail = std::get_if<SendMail>(&action)) {

@@ -27,7 +27,8 @@ struct World {
     Facts facts;
     std::vector<PlayedMail> mails;
     std::map<std::string, std::string> passwords;
-    std::map<std::string, LoginRefused> refusals;  // by user, whatever the password
+    std::map<std::string, LoginRefused> refusals;      // by user, whatever the password
+    std::map<std::string, LoginRefused> key_refusals;  // by user, before SCRAM's keys are given out
     std::string scram_salt = "salt", scram_nonce = "nonce";
     std::uint32_t scram_iterations = 4096;
     std::map<std::size_t, MailReport> mail_reports;  // by index; MailSent where there is none
@@ -64,6 +65,7 @@ class PlayedSession {
     const std::vector<std::string>& logins() const {
         return logins_;
     }  // "authzid|user|password" of each Login
+    const std::vector<std::string>& wrong_proofs() const { return wrong_proofs_; }  // the user of each
     std::size_t writes() const { return writes_; }
     std::size_t longest_write_octets() const { return longest_write_octets_; }
 
@@ -80,7 +82,7 @@ class PlayedSession {
     Session session_;
     std::string output_;
     std::vector<std::vector<std::size_t>> removals_;
-    std::vector<std::string> logins_;
+    std::vector<std::string> logins_, wrong_proofs_;
     std::size_t writes_ = 0, longest_write_octets_ = 0;
     std::optional<std::size_t> writes_until_failure_;
     bool write_failed_ = false;

@@ -46,6 +46,20 @@ std::size_t count(std::string_view text, std::string_view what) {
     return found;
 }
 
+TEST(Pop3Session, a_wrong_proof_is_told_to_the_driver_also_when_it_ends_the_session) {
+    World world = world_with_mail(0);
+    world.limits.failed_logins_max = 1;
+    PlayedSession session(world);
+    EXPECT_EQ(session.run(), Stop::input);
+    session.feed("AUTH SCRAM-SHA-256 " + wire::base64_encode("n,,n=ada,r=client") + "\r\n");
+    EXPECT_TRUE(session.wrong_proofs().empty());
+    const std::string final =
+        "c=biws,r=client" + world.scram_nonce + ",p=" + wire::base64_encode(std::string(32, 'x'));
+    EXPECT_EQ(session.feed(wire::base64_encode(final) + "\r\n"), Stop::closed);
+    EXPECT_EQ(session.wrong_proofs(), std::vector<std::string>{"ada"});
+    EXPECT_TRUE(session.output().ends_with("too many failed logins, closing\r\n")) << session.output();
+}
+
 TEST(Pop3Session, ten_thousand_pipelined_commands_are_answered_in_order_and_in_bounded_pieces) {
     const World world = world_with_mail(10000);
     for (const std::size_t block_octets : {std::size_t{1} << 30, std::size_t{16384}, std::size_t{7}}) {

@@ -6,12 +6,15 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "store/wait.h"
+#include "wire/base64.h"
+#include "wire/scram.h"
 
 namespace pier::test {
 namespace {
@@ -28,7 +31,8 @@ net::ListenSockets loopback(std::size_t threads) {
 
 }  // namespace
 
-Served::Served(ServedOptions options) {
+Served::Served(ServedOptions options)
+    : guard_(options.guard, system_now), sessions_(options.sessions_per_account_max) {
     // As serve() does: a client of a test that writes after abandon() gets an error, not the end of the
     // process.
     std::signal(SIGPIPE, SIG_IGN);
@@ -51,7 +55,8 @@ Served::Served(ServedOptions options) {
         *store_, *directory_, delivery::Settings{"mail.example.org", delivery::OverQuota::temporary},
         system_now);
 
-    pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, leases_, pool_, tls_.get(), options.pop3});
+    pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, pool_,
+                                       tls_.get(), options.pop3});
     options.lmtp.hostname = "mail.example.org";
     lmtp_.reset(new serve::LmtpService{*store_, *delivery_, pool_, options.lmtp});
     api_.add("echo", [](const admin::Call& call) -> Result<boost::json::value> {
@@ -62,11 +67,13 @@ Served::Served(ServedOptions options) {
     implicit_ = {"pop3s", serve::TlsUse::implicit, options.clear_login};
 
     constexpr std::size_t threads = 2;
-    server_ = std::make_unique<serve::Server>(threads, options.limits);
+    server_ = std::make_unique<serve::Server>(threads, options.limits, guard_);
     const auto listen = [&](net::ListenSockets sockets, const char* name, serve::Protocol protocol,
                             const char* busy) {
         const auto port = sockets.local().port;
-        server_->listen(std::move(sockets), {name, std::move(protocol), busy});
+        const bool pop3 = std::string_view(name).starts_with("pop3");
+        server_->listen(std::move(sockets),
+                        {name, std::move(protocol), pop3 ? options.pop3_access : AccessList{}, busy});
         return port;
     };
     pop3_port = listen(
@@ -87,6 +94,7 @@ Served::Served(ServedOptions options) {
 
 Served::~Served() {
     server_->stop(std::chrono::seconds(0));
+    guard_.stop();
     pool_.join();
     authenticator_.reset();
     delivery_.reset();
@@ -119,9 +127,11 @@ std::vector<std::string> Served::stored() {
     return all;
 }
 
-Client::Client(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+Client::Client(std::uint16_t port, const char* from) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
+    ::inet_pton(AF_INET, from, &address.sin_addr);
+    EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
@@ -218,6 +228,37 @@ void Client::abandon() {
 
 void Client::shrink_receive_buffer(int octets) {
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets);
+}
+
+std::string scram_login(Client& client, const std::string& user, const std::string& password) {
+    const auto hash = wire::ScramHash::sha256;
+    const std::string bare = "n=" + user + ",r=client";
+    const auto challenge = [&](const std::string& line) -> std::string {
+        if (!line.starts_with("+ ")) return {};
+        return *wire::base64_decode(std::string_view(line).substr(2), 4096);
+    };
+    std::string line = client.ask("AUTH SCRAM-SHA-256 " + wire::base64_encode("n,," + bare));
+    const std::string server_first = challenge(line);
+    if (server_first.empty()) return line;
+    const std::size_t salt_at = server_first.find(",s=") + 3, rounds_at = server_first.find(",i=") + 3;
+    const std::string salt = *wire::base64_decode(server_first.substr(salt_at, rounds_at - 3 - salt_at), 64);
+    std::string salted(wire::hash_octets(hash), '\0');
+    PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()),
+                      reinterpret_cast<const unsigned char*>(salt.data()), static_cast<int>(salt.size()),
+                      std::stoi(server_first.substr(rounds_at)), EVP_sha256(),
+                      static_cast<int>(salted.size()), reinterpret_cast<unsigned char*>(salted.data()));
+    const std::string without_proof =
+        "c=biws," + server_first.substr(0, server_first.find(','));  // biws: "n,," in base64
+    std::string proof = wire::hmac(hash, salted, "Client Key");
+    std::string stored_key(proof.size(), '\0');
+    EVP_Digest(proof.data(), proof.size(), reinterpret_cast<unsigned char*>(stored_key.data()), nullptr,
+               EVP_sha256(), nullptr);
+    const std::string signature =
+        wire::hmac(hash, stored_key, bare + "," + server_first + "," + without_proof);
+    for (std::size_t i = 0; i < proof.size(); ++i)
+        proof[i] = static_cast<char>(proof[i] ^ signature[i]);
+    line = client.ask(wire::base64_encode(without_proof + ",p=" + wire::base64_encode(proof)));
+    return line.starts_with("+ ") ? client.ask("") : line;
 }
 
 }  // namespace pier::test

@@ -25,6 +25,9 @@
 namespace pier::test {
 
 struct ServedOptions {
+    auth::GuardSettings guard;
+    AccessList pop3_access;  // of the POP3 listeners
+    std::size_t sessions_per_account_max = 0;
     serve::ServerLimits limits;
     serve::Pop3Settings pop3;
     serve::LmtpSettings lmtp;
@@ -47,6 +50,8 @@ class Served {
     store::Store& store() { return *store_; }
     std::string folder() const { return files_.folder; }
     serve::Server& server() { return *server_; }
+    auth::Guard& guard() { return guard_; }
+    auth::Directory& directory() { return *directory_; }
     const serve::Pop3Service& pop3() const { return *pop3_; }
 
   private:
@@ -56,6 +61,8 @@ class Served {
     std::unique_ptr<auth::Directory> directory_;
     std::unique_ptr<auth::Authenticator> authenticator_;
     std::unique_ptr<delivery::Delivery> delivery_;
+    auth::Guard guard_;
+    serve::AccountSessions sessions_;
     serve::Leases leases_;
     boost::asio::thread_pool pool_{2};
     admin::Api api_;
@@ -70,7 +77,7 @@ class Served {
 // test.
 class Client {
   public:
-    explicit Client(std::uint16_t port);
+    explicit Client(std::uint16_t port, const char* from = "127.0.0.1");
     explicit Client(const std::string& unix_path);
     ~Client();
     Client(const Client&) = delete;
@@ -93,5 +100,8 @@ class Client {
     SSL* ssl_ = nullptr;
     std::string in_;
 };
+
+// AUTH SCRAM-SHA-256, as a client does it (RFC 5802 §3): the last line of the server's.
+std::string scram_login(Client& client, const std::string& user, const std::string& password);
 
 }  // namespace pier::test

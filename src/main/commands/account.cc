@@ -1,4 +1,6 @@
-// pier account add|list|show|passwd|change|disable|enable|remove
+// pier account add|list|show|passwd|change|disable|enable|allow|deny|remove
+#include <boost/algorithm/string/join.hpp>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
 #include <sodium.h>
@@ -137,6 +139,12 @@ Result<int> show(Program& program, const std::string& name) {
                     about_octets(account.at("octets").to_number<std::uint64_t>()), quota_text(account));
     text += fmt::format("exclusive  {}\ndisabled   {}\npassword   {}\n", yes_no(account.at("exclusive")),
                         yes_no(account.at("disabled")), password_text(account));
+    for (const std::string_view list : {"allow", "deny"}) {
+        std::string networks;
+        for (const json::value& network : account.at(list).as_array())
+            networks += (networks.empty() ? "" : ", ") + text_of(network);
+        if (!networks.empty()) text += fmt::format("{:<10} {}\n", list, networks);
+    }
     if (const json::value* reason = account.if_contains("disabled_text");
         reason && !reason->as_string().empty())
         text += fmt::format("reason     {}\n", text_of(*reason));
@@ -201,6 +209,40 @@ Result<int> remove(Program& program, const RemoveArguments& arguments) {
     return change(program, "account.remove", {{"name", arguments.name}}, "removed");
 }
 
+struct NetworkArguments {
+    std::string name;
+    std::vector<std::string> networks;
+};
+
+// "any" and "none" stand for an empty list.
+Result<int> set_networks(Program& program, const NetworkArguments& arguments, std::string_view list,
+                         std::string_view empty_word) {
+    json::array networks(arguments.networks.begin(), arguments.networks.end());
+    const bool empty = arguments.networks.size() == 1 && arguments.networks.front() == empty_word;
+    if (empty) networks.clear();
+    const std::string text = boost::algorithm::join(arguments.networks, ", ");
+    return change(program, "account.change", {{"name", arguments.name}, {list, std::move(networks)}},
+                  list == "allow"
+                      ? fmt::format("may log in from {}", empty ? "everywhere" : text)
+                      : fmt::format("may not log in from {}", empty ? "nowhere: all are let in" : text));
+}
+
+void define_network_commands(Program& program, CLI::App& group) {
+    const auto allowing = std::make_shared<NetworkArguments>();
+    CLI::App* allows =
+        program.command(group, "allow", "Say from which networks an account may log in.",
+                        [&program, allowing] { return set_networks(program, *allowing, "allow", "any"); });
+    argument(*allows, "ACCOUNT", allowing->name, "The account.");
+    arguments(*allows, "NETWORK", allowing->networks, "As in 192.0.2.0/24; these and no others. Or any.");
+
+    const auto denying = std::make_shared<NetworkArguments>();
+    CLI::App* denies =
+        program.command(group, "deny", "Say from which networks an account may not log in.",
+                        [&program, denying] { return set_networks(program, *denying, "deny", "none"); });
+    argument(*denies, "ACCOUNT", denying->name, "The account.");
+    arguments(*denies, "NETWORK", denying->networks, "As in 192.0.2.0/24, though they are allowed. Or none.");
+}
+
 void define_settings_commands(Program& program, CLI::App& group) {
     const auto changing = std::make_shared<ChangeArguments>();
     CLI::App* changes = program.command(group, "change", "Change an account's settings.",
@@ -259,6 +301,7 @@ void define_account_commands(Program& program) {
     define_password_options(*passwords, passwording->password);
 
     define_settings_commands(program, *group);
+    define_network_commands(program, *group);
 
     const auto removing = std::make_shared<RemoveArguments>();
     CLI::App* removes = program.command(*group, "remove", "Remove an account with all its mail, for good.",

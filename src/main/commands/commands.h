@@ -14,6 +14,7 @@ void define_account_commands(Program& program);  // account
 void define_address_commands(Program& program);  // alias, domain
 void define_mail_commands(Program& program);     // deliver, import
 void define_store_commands(Program& program);    // store
+void define_guard_commands(Program& program);    // guard
 void define_text_commands(Program& program);     // man, completion
 
 // Arguments without dashes, which must be given. `value` lives as long as the command.

@@ -1,0 +1,59 @@
+// The way of every login, whatever the protocol: the guard, its delay, the check of the password, from which
+// networks the account may log in; and the guard is told how it ended. Logs what failed.
+//
+//   event=login.failed address=192.0.2.7 port=40000 protocol=pop3 listener=… user=… reason=…
+//
+// is the line that others may rely on (packaging/fail2ban): it is not changed without a word in
+// docs/security.md.
+//
+// One for each connection, on its loop.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "auth/authenticator.h"
+#include "auth/guard.h"
+#include "net/connection.h"
+
+namespace pier::serve {
+
+class LoginGate {
+  public:
+    // All of them outlive it.
+    LoginGate(net::Connection& connection, auth::Authenticator& authenticator, auth::Guard& guard,
+              std::string_view protocol, std::string_view listener);
+
+    // A login by password.
+    net::Task<auth::Verdict> check(std::string_view authzid, std::string_view user,
+                                   const std::string& password);
+
+    // A login by SCRAM: before its keys are given out; then either proven() or wrong_proof(). A refusal ends
+    // it.
+    net::Task<std::optional<auth::Refused>> begin_proof(std::string_view user);
+    auth::Verdict proven(std::string_view authzid, std::string_view user);
+    void wrong_proof(std::string_view user);
+
+    // The connection has ended without a login and was up to no good: "no login", "bad commands", "tls".
+    void strike(std::string_view what);
+
+  private:
+    using Attempt = auth::Guard::Attempt;
+    net::Task<std::variant<Attempt, auth::Refused>> begin(std::string_view user, std::string_view name);
+    auth::Verdict end(Attempt& attempt, auth::Verdict verdict, std::string_view user,
+                      std::string_view password);
+    // Who comes over a Unix socket counts as a program of this machine.
+    IpAddress address() const;
+    void log_failure(std::string_view event, std::string_view user, std::string_view reason) const;
+
+    net::Connection& connection_;
+    auth::Authenticator& authenticator_;
+    auth::Guard& guard_;
+    std::string_view protocol_, listener_;
+    std::unique_ptr<Attempt> proving_;
+};
+
+}  // namespace pier::serve
