@@ -40,6 +40,20 @@ int select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_length, 
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+// X509_cmp_current_time() gives 0 for a time that it cannot read: that is no time to trust.
+Result<void> check_time(const X509* certificate, const std::string& file) {
+    if (X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0)
+        return Error{ErrorKind::invalid,
+                     fmt::format("the certificate {} has expired; put a new one there", file)};
+    if (X509_cmp_current_time(X509_get0_notBefore(certificate)) >= 0)
+        return Error{
+            ErrorKind::invalid,
+            fmt::format("the certificate {} is not yet valid; look at its dates (openssl x509 -noout "
+                        "-dates -in {}) and at this machine's clock",
+                        file, file)};
+    return {};
+}
+
 }  // namespace
 
 struct Tls::Context {
@@ -105,10 +119,7 @@ Result<void> Tls::reload(const TlsFiles& files) {
     if (SSL_CTX_check_private_key(ctx) != 1)
         return Error{ErrorKind::invalid, fmt::format("the key {} does not belong to the certificate {}",
                                                      files.key, files.certificate)};
-    const X509* certificate = SSL_CTX_get0_certificate(ctx);
-    if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
-        return Error{ErrorKind::invalid,
-                     fmt::format("the certificate {} has expired; put a new one there", files.certificate)};
+    if (auto within = check_time(SSL_CTX_get0_certificate(ctx), files.certificate); !within) return within;
     std::lock_guard lock(mutex_);
     context_ = std::move(next);
     return {};

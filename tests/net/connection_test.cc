@@ -278,6 +278,12 @@ TEST_F(TlsTest, ABrokenCertificateIsRefusedAndTheOldOneKept) {
     EXPECT_NE(reloaded.error().text.find("expired"), std::string::npos);
     EXPECT_GE(tls_->days_left(), 29);
 
+    test::make_certificate(files_, 60, 1);  // begins tomorrow
+    reloaded = tls_->reload({files_.certificate, files_.key});
+    ASSERT_TRUE(reloaded.has_error());
+    EXPECT_NE(reloaded.error().text.find("not yet valid"), std::string::npos);
+    EXPECT_LE(tls_->days_left(), 30);
+
     EXPECT_TRUE(Tls::load({files_.folder + "/none.pem", files_.key}).has_error());
     test::make_certificate(files_, 60);
     EXPECT_TRUE(tls_->reload({files_.certificate, files_.key}).has_value());

@@ -25,7 +25,7 @@ CertificateFiles::~CertificateFiles() {
     if (!folder.empty()) std::filesystem::remove_all(folder, ignored);
 }
 
-void make_certificate(CertificateFiles& files, int days) {
+void make_certificate(CertificateFiles& files, int days, int first_day) {
     if (files.folder.empty()) {
         char pattern[] = "/tmp/pier-test-XXXXXX";
         if (mkdtemp(pattern) == nullptr) throw std::runtime_error("mkdtemp");
@@ -37,7 +37,7 @@ void make_certificate(CertificateFiles& files, int days) {
     X509* certificate = X509_new();
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -86400L * 400);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), 86400L * first_day);
     X509_gmtime_adj(X509_getm_notAfter(certificate), 86400L * days);
     X509_set_pubkey(certificate, key);
     X509_NAME* name = X509_get_subject_name(certificate);

@@ -13,8 +13,8 @@ struct CertificateFiles {
     ~CertificateFiles();  // removes them
 };
 
-// Writes a P-256 certificate for "localhost", good from an hour ago to `days` from now (negative: it has
-// ended).
-void make_certificate(CertificateFiles& files, int days);
+// Writes a P-256 certificate for "localhost", good from `first_day` (from now; negative: it has begun) to
+// `days` from now (negative: it has ended).
+void make_certificate(CertificateFiles& files, int days, int first_day = -400);
 
 }  // namespace pier::test
