@@ -198,9 +198,12 @@ std::string Authenticator::name_of(std::string_view user) const {
     return account ? account->name : fold_name(user);
 }
 
-Verdict Authenticator::proven(std::string_view authzid, std::string_view user) const {
+Verdict Authenticator::proven(std::string_view authzid, std::string_view user,
+                              const wire::ScramKeys& keys) const {
     const AccountPtr account = impl_->directory.find_login(user);
-    if (!account) return wrong_credentials();
+    // Attack: exchanges that were begun with a stolen password and held open until it was changed.
+    if (!account || (account->scram_sha1 != keys && account->scram_sha256 != keys))
+        return wrong_credentials();
     return admit(account, authzid, user);
 }
 

@@ -47,8 +47,9 @@ class Authenticator {
     // waits.
     wire::ScramKeys scram_keys(std::string_view user, wire::ScramHash hash) const;
 
-    // After a SCRAM proof: the account, or why not. Never waits.
-    Verdict proven(std::string_view authzid, std::string_view user) const;
+    // After a SCRAM proof against `keys`, which scram_keys() gave for this user: the account, or why not.
+    // They must still be its own: the password may have been changed within the exchange. Never waits.
+    Verdict proven(std::string_view authzid, std::string_view user, const wire::ScramKeys& keys) const;
 
     // The account's name; for one that does not exist what was typed, in lower case. Never waits.
     std::string name_of(std::string_view user) const;

@@ -120,24 +120,27 @@ Task<Verdict> LoginGate::check(std::string_view authzid, std::string_view user, 
     co_return end(std::get<Attempt>(begun), std::move(*verdict), user, password);
 }
 
-Task<std::optional<Refused>> LoginGate::begin_proof(std::string_view user) {
+Task<std::variant<wire::ScramKeys, Refused>> LoginGate::begin_proof(std::string_view user,
+                                                                    wire::ScramHash hash) {
+    using Given = std::variant<wire::ScramKeys, Refused>;
     proving_.reset();
     const std::string name = authenticator_.name_of(user);
     auto begun = co_await begin(user, name);
-    if (auto* refused = std::get_if<Refused>(&begun)) co_return std::move(*refused);
-    proving_ = std::make_unique<Attempt>(std::move(std::get<Attempt>(begun)));
-    co_return std::nullopt;
+    if (auto* refused = std::get_if<Refused>(&begun)) co_return Given(std::move(*refused));
+    wire::ScramKeys keys = authenticator_.scram_keys(user, hash);
+    proving_ = std::make_unique<Proof>(Proof{std::move(std::get<Attempt>(begun)), keys});
+    co_return Given(std::move(keys));
 }
 
 Verdict LoginGate::proven(std::string_view authzid, std::string_view user) {
-    const auto attempt = std::exchange(proving_, nullptr);
-    return end(*attempt, authenticator_.proven(authzid, user), user, {});
+    const auto proof = std::exchange(proving_, nullptr);
+    return end(proof->attempt, authenticator_.proven(authzid, user, proof->keys), user, {});
 }
 
 void LoginGate::wrong_proof(std::string_view user) {
-    const auto attempt = std::exchange(proving_, nullptr);
+    const auto proof = std::exchange(proving_, nullptr);
     log_failure("login.failed", user, "wrong SCRAM proof");
-    attempt->failed();
+    proof->attempt.failed();
 }
 
 void LoginGate::strike(std::string_view what) {

@@ -10,7 +10,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -31,9 +30,9 @@ class LoginGate {
     net::Task<auth::Verdict> check(std::string_view authzid, std::string_view user,
                                    const std::string& password);
 
-    // A login by SCRAM: before its keys are given out; then either proven() or wrong_proof(). A refusal ends
-    // it.
-    net::Task<std::optional<auth::Refused>> begin_proof(std::string_view user);
+    // A login by SCRAM: its keys, or a refusal, which ends it; then either proven() or wrong_proof().
+    net::Task<std::variant<wire::ScramKeys, auth::Refused>> begin_proof(std::string_view user,
+                                                                        wire::ScramHash hash);
     auth::Verdict proven(std::string_view authzid, std::string_view user);
     void wrong_proof(std::string_view user);
 
@@ -53,7 +52,12 @@ class LoginGate {
     auth::Authenticator& authenticator_;
     auth::Guard& guard_;
     std::string_view protocol_, listener_;
-    std::unique_ptr<Attempt> proving_;
+    // The SCRAM exchange under way, if any: so that the many sessions without one hold no room for it.
+    struct Proof {
+        Attempt attempt;
+        wire::ScramKeys keys;
+    };
+    std::unique_ptr<Proof> proving_;
 };
 
 }  // namespace pier::serve

@@ -94,11 +94,11 @@ class Driver {
             co_return co_await start_tls();
         } else if (auto* keys = std::get_if<pop3::NeedKeys>(&action)) {
             tried_login_ = true;
-            auto refused = co_await gate_.begin_proof(keys->user);
-            if (refused)
+            auto given = co_await gate_.begin_proof(keys->user, keys->hash);
+            if (const auto* refused = std::get_if<auth::Refused>(&given))
                 session_.on_keys_refused(to_client(*refused));
             else
-                session_.on_keys(service_.authenticator.scram_keys(keys->user, keys->hash), random_text(24));
+                session_.on_keys(std::get<wire::ScramKeys>(given), random_text(24));
         } else if (auto* wrong = std::get_if<pop3::WrongProof>(&action)) {
             gate_.wrong_proof(wrong->user);
             ++service_.failed_logins;

@@ -28,6 +28,7 @@ struct ScramKeys {
     std::string salt;
     std::uint32_t iterations = 0;
     std::string stored_key, server_key;
+    bool operator==(const ScramKeys&) const = default;
 };
 
 // From a password (its UTF-8, as SASLprep leaves it; the caller prepares it).

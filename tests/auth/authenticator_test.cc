@@ -109,7 +109,8 @@ TEST_F(AuthenticatorTest, ADisabledAccountIsToldOnlyToItsOwner) {
     EXPECT_EQ(right.why, Refused::Why::disabled);
     EXPECT_THAT(right.text, HasSubstr("bill unpaid"));
     EXPECT_EQ(std::get<Refused>(check("ada", "pencim")).why, Refused::Why::credentials);
-    EXPECT_EQ(std::get<Refused>(authenticator->proven("", "ada")).why, Refused::Why::disabled);
+    EXPECT_EQ(std::get<Refused>(authenticator->proven("", "ada", *directory.find("ada")->scram_sha1)).why,
+              Refused::Why::disabled);
     change.disabled = false;
     ASSERT_TRUE(directory.change("ada", change));
     EXPECT_EQ(name_of(check("ada", "pencil")), "ada");
@@ -268,10 +269,25 @@ TEST_F(AuthenticatorTest, ScramKeysAreTheUsersOwn) {
         EXPECT_EQ(proof_for(authenticator->scram_keys("ada@example.org", hash), hash, "pencil"), "same");
         EXPECT_EQ(proof_for(authenticator->scram_keys("ada", hash), hash, "pencim"), "different");
     }
-    EXPECT_EQ(name_of(authenticator->proven("", "ada")), "ada");
-    EXPECT_EQ(name_of(authenticator->proven("ADA", "ada@example.org")), "ada");
-    EXPECT_EQ(std::get<Refused>(authenticator->proven("old", "ada")).why, Refused::Why::credentials);
-    EXPECT_EQ(std::get<Refused>(authenticator->proven("", "eve")).why, Refused::Why::credentials);
+    const auto keys = authenticator->scram_keys("ada", wire::ScramHash::sha256);
+    EXPECT_EQ(name_of(authenticator->proven("", "ada", keys)), "ada");
+    EXPECT_EQ(name_of(authenticator->proven("ADA", "ada@example.org", keys)), "ada");
+    EXPECT_EQ(std::get<Refused>(authenticator->proven("old", "ada", keys)).why, Refused::Why::credentials);
+    EXPECT_EQ(std::get<Refused>(authenticator->proven("", "eve", keys)).why, Refused::Why::credentials);
+}
+
+TEST_F(AuthenticatorTest, AScramExchangeThatOutlivesThePasswordIsRefused) {
+    for (const auto hash : {wire::ScramHash::sha1, wire::ScramHash::sha256}) {
+        const auto before = authenticator->scram_keys("ada", hash);
+        AccountChange change;
+        change.password = "another pencil";
+        ASSERT_TRUE(directory.change("ada", change));
+        EXPECT_EQ(std::get<Refused>(authenticator->proven("", "ada", before)).why, Refused::Why::credentials);
+        EXPECT_EQ(name_of(authenticator->proven("", "ada", authenticator->scram_keys("ada", hash))), "ada");
+        const auto made_up = authenticator->scram_keys("old", hash);
+        EXPECT_EQ(std::get<Refused>(authenticator->proven("", "old", made_up)).why,
+                  Refused::Why::credentials);
+    }
 }
 
 TEST_F(AuthenticatorTest, MadeUpKeysLookRealAndStayTheSame) {
