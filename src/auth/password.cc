@@ -28,6 +28,7 @@ using wire::ScramHash;
 constexpr std::uint64_t imported_rounds_max = 1'000'000;
 constexpr std::uint64_t imported_bcrypt_cost_max = 15;
 constexpr std::uint64_t imported_argon2_kib_max = 1 << 20;
+constexpr std::uint64_t imported_scrypt_octets_max = 1 << 30;  // that a check goes through
 constexpr std::uint64_t imported_argon2_passes_max = 20;
 constexpr std::size_t stored_octets_max = 2048;
 
@@ -266,15 +267,52 @@ Result<Parsed> parse(std::string_view text) {
     return out;
 }
 
+// A number in crypt(3)'s own digits, the lowest first.
+std::optional<std::uint64_t> crypt_number(std::string_view text) {
+    constexpr std::string_view digits = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const std::size_t digit = digits.find(text[i]);
+        if (digit == std::string_view::npos) return std::nullopt;
+        value |= std::uint64_t{digit} << (6 * i);
+    }
+    return value;
+}
+
+// scrypt and its kin: 128 * r octets, 2^n_log2 times, p times one behind the other.
+bool good_scrypt_cost(std::optional<std::uint64_t> n_log2, std::optional<std::uint64_t> r,
+                      std::optional<std::uint64_t> p) {
+    if (!n_log2 || !r || !p || *n_log2 > 30) return false;
+    const std::uint64_t blocks_max = imported_scrypt_octets_max / 128 >> *n_log2;
+    return *r <= blocks_max && *p <= blocks_max && *r * *p <= blocks_max;
+}
+
+// What crypt(3) would spend on it (crypt(5) has the forms); a form that hides its cost is refused.
+bool good_crypt_cost(std::string_view body) {
+    if (body.starts_with("$5$rounds=") || body.starts_with("$6$rounds=") || body.starts_with("$md5,rounds="))
+        return number_behind(body, "rounds=").value_or(~0ull) <= imported_rounds_max;
+    if (body.starts_with("$sha1$"))
+        return number_behind(body, "$sha1$").value_or(~0ull) <= imported_rounds_max;
+    if (body.starts_with("$2"))
+        return number_behind(body.substr(3), "$").value_or(99) <= imported_bcrypt_cost_max;
+    if (body.starts_with("$7$"))
+        return good_scrypt_cost(crypt_number(body.substr(3, 1)), crypt_number(body.substr(4, 5)),
+                                crypt_number(body.substr(9, 5)));
+    if (body.starts_with("$y$") || body.starts_with("$gy$")) {
+        // "j9T": the flavour, then one digit each for N and r; all that crypt_gensalt(3) makes is such.
+        const std::string_view costs = split(body, '$')[2];
+        if (costs.size() != 3 || !costs.starts_with('j')) return false;
+        const auto n = crypt_number(costs.substr(1, 1)), r = crypt_number(costs.substr(2, 1));
+        return n && r && good_scrypt_cost(*n + 1, *r + 1, 1);
+    }
+    if (body.starts_with('_')) return crypt_number(body.substr(1, 4)).value_or(~0ull) <= imported_rounds_max;
+    return true;
+}
+
 bool good_crypt(const std::string& body) {
     if (body.size() < 13 || body.size() >= CRYPT_OUTPUT_SIZE) return false;
     const int verdict = crypt_checksalt(body.c_str());
-    if (verdict == CRYPT_SALT_INVALID || verdict == CRYPT_SALT_METHOD_DISABLED) return false;
-    if (body.starts_with("$5$rounds=") || body.starts_with("$6$rounds="))
-        return number_behind(body, "rounds=").value_or(~0ull) <= imported_rounds_max;
-    if (body.starts_with("$2"))
-        return number_behind(body.substr(3), "$").value_or(99) <= imported_bcrypt_cost_max;
-    return true;
+    return verdict != CRYPT_SALT_INVALID && verdict != CRYPT_SALT_METHOD_DISABLED && good_crypt_cost(body);
 }
 
 bool good_argon2(const std::string& body) {

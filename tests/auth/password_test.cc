@@ -156,6 +156,35 @@ TEST(PasswordSchemes, RefuseCostsThatNobodyShouldPay) {
     EXPECT_FALSE(normal_password_scheme(argon2("m=65536,t=21")));
 }
 
+// The same attack by the rarer forms of crypt(3), whose costs stand in digits of their own.
+TEST(PasswordSchemes, RefuseCostsInWhateverFormTheyAreWritten) {
+    const auto crypt = [](const std::string& text) { return normal_password_scheme("{CRYPT}" + text); };
+    const std::string rest = "$saltsalt$dli5bF6qpKXDUlNCjldD6KvtSgqF";
+    EXPECT_TRUE(crypt("$sha1$1000000" + rest));
+    EXPECT_FALSE(crypt("$sha1$1000001" + rest));
+    EXPECT_TRUE(crypt("$md5,rounds=1000000" + rest));
+    EXPECT_FALSE(crypt("$md5,rounds=1000001" + rest));
+    // yescrypt and gost-yescrypt: N = 2^(digit + 1), r = digit + 1; "j9T" is 2^12 times 32 * 128 octets.
+    for (const std::string form : {"$y$", "$gy$"}) {
+        EXPECT_TRUE(crypt(form + "j9T" + rest));
+        EXPECT_TRUE(crypt(form + "jFT" + rest)) << "1 GiB";
+        EXPECT_FALSE(crypt(form + "jFU" + rest));
+        EXPECT_FALSE(crypt(form + "jGT" + rest));
+        EXPECT_FALSE(crypt(form + "jFT/." + rest)) << "more passes";
+        EXPECT_FALSE(crypt(form + "j" + rest));
+        EXPECT_FALSE(crypt(form));
+    }
+    // scrypt: N = 2^digit, then r and p in five digits each.
+    EXPECT_TRUE(crypt("$7$CU..../....saltsalt$dli5bF6qpKXDUlNCjldD6KvtSgqF")) << "2^14 times 32 * 128";
+    EXPECT_TRUE(crypt("$7$GU..../....saltsalt$dli5bF6qpKXDUlNCjldD6KvtSgqF")) << "1 GiB";
+    EXPECT_FALSE(crypt("$7$HU..../....saltsalt$dli5bF6qpKXDUlNCjldD6KvtSgqF"));
+    EXPECT_FALSE(crypt("$7$GU....0....saltsalt$dli5bF6qpKXDUlNCjldD6KvtSgqF"));
+    EXPECT_FALSE(crypt("$7$.zzzzzzzzzzsaltsalt$dli5bF6qpKXDUlNCjldD6KvtSgqF"));
+    // The DES of BSDI: 24 bits of iterations.
+    EXPECT_TRUE(crypt("_J9..saltH0MXooNjL6."));
+    EXPECT_FALSE(crypt("_zzzzsaltH0MXooNjL6."));
+}
+
 TEST(StoredPasswords, AreArgon2idAndScramKeys) {
     const auto stored = store_password("pencil");
     ASSERT_TRUE(stored);
