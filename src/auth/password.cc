@@ -14,6 +14,7 @@
 #include <sodium.h>
 
 #include "base/random.h"
+#include "base/utf8.h"
 #include "wire/ascii.h"
 #include "wire/base64.h"
 #include "wire/sasl_limits.h"
@@ -441,6 +442,9 @@ Result<std::string> normal_password_scheme(std::string_view text) {
     whole += text;
     const auto parsed = parse(whole);
     if (!parsed) return parsed.error();
+    // It is kept in a record that is JSON: other octets would make that unreadable at the next start.
+    if (parsed->scheme.kind != Kind::clear && !is_utf8(whole))
+        return invalid("the stored password is not valid UTF-8");
     if (!good_body(*parsed))
         return invalid(
             fmt::format("what follows {{{}}} is not a password of that scheme, is cut off, or costs more "

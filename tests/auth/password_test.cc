@@ -185,6 +185,13 @@ TEST(PasswordSchemes, RefuseCostsInWhateverFormTheyAreWritten) {
     EXPECT_FALSE(crypt("_zzzzsaltH0MXooNjL6."));
 }
 
+// Symptom: the account's record could not be read at the next start, and the server did not come up.
+TEST(PasswordSchemes, RefuseOctetsThatARecordCannotHold) {
+    const std::string key = "$1000$7f98b9b5d679a6073de1611b419100e0ba11be06";
+    EXPECT_TRUE(normal_password_scheme("{PBKDF2}$1$s\xC3\xA4lt" + key));
+    EXPECT_FALSE(normal_password_scheme("{PBKDF2}$1$s\xE4lt" + key));
+}
+
 TEST(StoredPasswords, AreArgon2idAndScramKeys) {
     const auto stored = store_password("pencil");
     ASSERT_TRUE(stored);
