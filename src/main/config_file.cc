@@ -40,8 +40,9 @@ class Reader {
         for (const Section& section : sections())
             known.push_back(section.name);
         for (const auto& [key, node] : root) {
-            const auto section = std::find_if(sections().begin(), sections().end(),
-                                              [&](const Section& s) { return s.name == key.str(); });
+            const auto section =
+                std::find_if(sections().begin(), sections().end(),
+                             [name = key.str()](const Section& s) { return s.name == name; });
             if (section == sections().end()) {
                 error(at(key.source()),
                       fmt::format("unknown section [{}]{}", key.str(), suggestion(key.str(), known)));
@@ -129,7 +130,7 @@ class Reader {
             known.push_back(field.key);
         for (const auto& [key, node] : table) {
             const auto field = std::find_if(section.fields.begin(), section.fields.end(),
-                                            [&](const Field& f) { return f.key == key.str(); });
+                                            [name = key.str()](const Field& f) { return f.key == name; });
             if (field == section.fields.end()) {
                 error(at(key.source()), fmt::format("unknown key \"{}\" in [{}]{}", key.str(), section.name,
                                                     suggestion(key.str(), known)));
@@ -243,6 +244,19 @@ class Reader {
     std::string text_;
 };
 
+// Attack: a key or a word may hold any character. A terminal would obey an escape sequence, and a line end
+// would forge another problem; so they are told as TOML writes them.
+std::string printable(std::string_view text) {
+    std::string out;
+    for (const char c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
+            out += fmt::format("\\u{:04X}", static_cast<unsigned char>(c));
+        else
+            out += c;
+    }
+    return out;
+}
+
 Loaded unreadable(const std::string& path) {
     Loaded loaded;
     loaded.file.file = path;
@@ -277,7 +291,7 @@ void Loaded::add(Severity severity, Place place, std::string text) {
     const auto behind = [](const Problem& a, const Problem& b) {
         return std::tie(a.place.line, a.place.column) < std::tie(b.place.line, b.place.column);
     };
-    Problem problem{severity, std::move(place), std::move(text)};
+    Problem problem{severity, std::move(place), printable(text)};
     problems.insert(std::upper_bound(problems.begin(), problems.end(), problem, behind), std::move(problem));
 }
 

@@ -7,6 +7,7 @@
 
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "main/config_file.h"
@@ -161,6 +162,14 @@ address = "localhost"
             "machine's addresses, or \"*\" for all of them",
         }));
     EXPECT_FALSE(loaded.usable());
+}
+
+// Attack: a terminal obeys what `pier check` repeats of a file.
+TEST(Config, ControlCharactersAreToldAsTomlWritesThem) {
+    EXPECT_THAT(problems_of("[\"lo\\u001b[2Jg\"]\n[log]\n\"a\\nb\" = 1\nlevel = \"\\u007f\"\n"),
+                testing::ElementsAre(testing::HasSubstr("unknown section [lo\\u001B[2Jg]"),
+                                     testing::HasSubstr("unknown key \"a\\u000Ab\" in [log]"),
+                                     testing::HasSubstr("log.level can't be \"\\u007F\"")));
 }
 
 TEST(Config, SeveralSyntaxErrorsAreToldTogetherWithTheOthers) {
