@@ -3,26 +3,20 @@
 // dialogues.
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "fuzz/require.h"
 #include "smtp/path.h"
 #include "smtp/session.h"
 
 namespace {
 
 using namespace pier;
-
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
+using fuzz::require;
 
 struct Circumstances {
     std::uint8_t limits = 0;   // bit 0: small ones; bit 1: few bad commands; bit 2: short lines in messages
@@ -190,7 +184,7 @@ class Driver {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 4 || size > 65536) return 0;
     const Circumstances circumstances{data[0], data[1], data[2], data[3]};
-    const std::string_view input(reinterpret_cast<const char*>(data) + 4, size - 4);
+    const std::string_view input = fuzz::text_of(data + 4, size - 4);
     const std::size_t block_octets = circumstances.block_octets ? circumstances.block_octets : SIZE_MAX;
     const std::string result = Driver(circumstances, input).play(block_octets);
 

@@ -4,25 +4,19 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "fuzz/require.h"
 #include "pop3/session.h"
 #include "wire/ascii.h"
 
 namespace {
 
 using namespace pier;
-
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
+using fuzz::require;
 
 class ThreeMails final : public pop3::Maildrop {
   public:
@@ -180,7 +174,7 @@ class Driver {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 4 || size > 65536) return 0;
     const Circumstances circumstances{data[0], data[1], data[2], data[3]};
-    const std::string_view input(reinterpret_cast<const char*>(data) + 4, size - 4);
+    const std::string_view input = fuzz::text_of(data + 4, size - 4);
     const std::size_t block_octets = circumstances.block_octets ? circumstances.block_octets : SIZE_MAX;
     const std::string output = Driver(circumstances, input).play(block_octets);
 

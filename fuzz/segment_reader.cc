@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -13,21 +11,17 @@
 
 #include <xxhash.h>
 
+#include "fuzz/require.h"
 #include "store/log/segment.h"
 
 namespace {
 
 using namespace pier;
+using fuzz::require;
 using namespace pier::store;
 using namespace pier::store::log;
 
 enum Choice : std::uint8_t { mend = 1, footer = 2, all_durable = 4, replay_half = 8 };
-
-void require(bool holds, const char* what) {
-    if (holds) return;
-    std::fprintf(stderr, "violated: %s\n", what);
-    std::abort();
-}
 
 class MemoryFile : public File {
   public:
@@ -100,7 +94,7 @@ struct Seen {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
     const std::uint8_t choice = data[0];
-    const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
+    const std::string_view input = fuzz::text_of(data + 1, size - 1);
     const ChecksumKey key = checksum_key(Guid{});
     constexpr std::uint32_t number = 7;
 

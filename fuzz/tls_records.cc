@@ -5,23 +5,20 @@
 #include "net/tls_records.h"
 
 #include <array>
-#include <cstdint>
-#include <cstdlib>
 #include <string>
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "fuzz/require.h"
+
 using pier::net::TlsRecords;
 using Opened = TlsRecords::Opened;
+using pier::fuzz::require;
 
 namespace {
 
 constexpr std::uint8_t application_data = 23, handshake = 22;
-
-void demand(bool holds) {
-    if (!holds) std::abort();
-}
 
 // The peer's side of the keys, RFC 8446 §7.1 and §7.3, for TLS_AES_128_GCM_SHA256.
 class Sealer {
@@ -90,9 +87,10 @@ class Sealer {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     Sealer peer;
     TlsRecords records;
-    demand(records.set_client_secret(peer.secret_hex()) && records.set_server_secret(peer.secret_hex()));
-    demand(records.begin(0x1301, 0));
-    std::string_view rest(reinterpret_cast<const char*>(data), size);
+    require(records.set_client_secret(peer.secret_hex()) && records.set_server_secret(peer.secret_hex()),
+            "secrets are taken");
+    require(records.begin(0x1301, 0), "records begin");
+    std::string_view rest = pier::fuzz::text_of(data, size);
     std::string out(TlsRecords::text_octets_max + 512, '\0'), answers;
     bool over = false;
     while (rest.size() >= 4 && !over) {
@@ -107,15 +105,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::size_t octets = 0;
         const Opened opened = records.open(input, out, octets);
         if (opened == Opened::data) {
-            demand(type == application_data && std::string_view(out.data(), octets) == text && input.empty());
+            require(type == application_data && std::string_view(out.data(), octets) == text && input.empty(),
+                    "what comes out is what was put in");
         } else {
-            demand(octets == 0);
+            require(octets == 0, "nothing comes out that is no data");
         }
         if (opened == Opened::nothing && type == handshake) peer.update();
         over = opened == Opened::bad || opened == Opened::end || opened == Opened::incomplete;
-        if (opened == Opened::bad) demand(records.seal_alert(answers));
-        if (records.owes_key_update()) demand(records.seal_key_update(answers));
+        if (opened == Opened::bad) require(records.seal_alert(answers), "a fault is answered");
+        if (records.owes_key_update()) require(records.seal_key_update(answers), "a key update is answered");
     }
-    demand(over || records.seal("still good for an answer", answers));
+    require(over || records.seal("still good for an answer", answers), "an answer can be sent");
     return 0;
 }

@@ -1,5 +1,6 @@
 // A store in memory for tests of what stands on it: the directory records and mailboxes of store.h; it holds
-// no messages. Like a real one it calls each `done` on a thread of its own, and it can fail any change.
+// no messages. Like a real one it calls each `done` on a thread of its own, and it can fail any change. For a
+// fuzzer, which has no time to wait for threads, it calls `done` at once.
 #pragma once
 
 #include <condition_variable>
@@ -28,8 +29,14 @@ class MemoryStore final : public store::Store {
         bool stays_failed = false;
     };
 
-    explicit MemoryStore(std::shared_ptr<Disk> disk = std::make_shared<Disk>())
-        : disk_(std::move(disk)), worker_([this](const std::stop_token& stop) { work(stop); }) {}
+    enum class Answers { on_a_thread, at_once };
+
+    explicit MemoryStore(std::shared_ptr<Disk> disk = std::make_shared<Disk>(),
+                         Answers answers = Answers::on_a_thread)
+        : disk_(std::move(disk)), answers_(answers) {
+        if (answers == Answers::on_a_thread)
+            worker_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+    }
 
     Disk& disk() { return *disk_; }
 
@@ -146,6 +153,7 @@ class MemoryStore final : public store::Store {
     }
 
     void later(std::function<void()> task) {
+        if (answers_ == Answers::at_once) return task();
         {
             std::lock_guard lock(mutex_);
             tasks_.push_back(std::move(task));
@@ -165,6 +173,7 @@ class MemoryStore final : public store::Store {
     }
 
     std::shared_ptr<Disk> disk_;
+    const Answers answers_;
     std::mutex mutex_;
     std::condition_variable_any wake_;
     std::deque<std::function<void()>> tasks_;
