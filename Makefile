@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test soak bench fuzz format deb install-deps clean
+.PHONY: help build run test soak bench fuzz fuzz-coverage format deb install-deps clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -39,13 +39,17 @@ bench: ## Pier, Dovecot and the limit side by side, ten minutes; BENCH_SECONDS, 
 	    --dovecot mdbox,sdbox --seconds $(BENCH_SECONDS) --rounds $(BENCH_ROUNDS) $(if $(BENCH_LARGE),--large) \
 	    $(if $(BENCH_ONLY),--only $(BENCH_ONLY),--results bench/RESULTS.md)
 
-fuzz: ## each fuzzer for FUZZ_SECONDS (600); new inputs stay in build/fuzz-corpus
+fuzz: ## each fuzzer for FUZZ_SECONDS (600), two at a time; new inputs stay in build/fuzz-corpus: docs/fuzzing.md
 	@packaging/install-deps.sh build test
-	exec tests/fuzz.sh $(FUZZ_SECONDS)
+	exec tests/fuzz.py $(FUZZ_SECONDS)
+
+fuzz-coverage: ## how much of each parser the kept inputs reach
+	@packaging/install-deps.sh build test coverage
+	exec tests/fuzz_coverage.py
 
 format: ## brings all code into the project's form
 	@packaging/install-deps.sh test
-	git ls-files -z -- 'src/*.h' 'src/*.cc' 'tests/*.h' 'tests/*.cc' 'fuzz/*.cc' 'bench/*.h' 'bench/*.cc' | xargs -0 clang-format-14 -i
+	git ls-files -z -- 'src/*.h' 'src/*.cc' 'tests/*.h' 'tests/*.cc' 'fuzz/*.h' 'fuzz/*.cc' 'bench/*.h' 'bench/*.cc' | xargs -0 clang-format-14 -i
 
 deb: ## a Debian package: build/pier_VERSION_ARCH.deb
 	@packaging/install-deps.sh build run deb

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what packaging/deps.txt lists for the sections given (default: build run demo) and nothing that is there already.
 #
-#   packaging/install-deps.sh [--dry-run] [build|run|demo|test|bench|unpack|deb]...
+#   packaging/install-deps.sh [--dry-run] [build|run|demo|test|coverage|bench|unpack|deb]...
 #
 # Works as root or through sudo. Daemons that a package may bring are kept from starting. Section "unpack" is different:
 # its packages are only unpacked under build/unpacked/. Exit: 0 all there, 1 something could not be installed.
@@ -18,8 +18,8 @@ sections=()
 for word in "$@"; do
     case $word in
         --dry-run) dry_run=yes ;;
-        build|run|demo|test|bench|unpack|deb) sections+=("$word") ;;
-        *) fail "unknown section '$word'; there are: build run demo test bench unpack deb" ;;
+        build|run|demo|test|coverage|bench|unpack|deb) sections+=("$word") ;;
+        *) fail "unknown section '$word'; there are: build run demo test coverage bench unpack deb" ;;
     esac
 done
 [ ${#sections[@]} -gt 0 ] || sections=(build run demo)

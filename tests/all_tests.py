@@ -53,7 +53,7 @@ def tests_of(folder, pattern):
 
 
 def fuzzers_of(folder, seconds):
-    script = str(Path(__file__).with_name("fuzz.sh").resolve())
+    script = str(Path(__file__).with_name("fuzz.py").resolve())
     for program in sorted((Path(folder) / "fuzz").glob("fuzz_*")):
         if program.is_file() and program.suffix == "":
             name = program.name[len("fuzz_"):]
@@ -63,7 +63,7 @@ def fuzzers_of(folder, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--into", required=True, type=Path)
-    parser.add_argument("--fuzz-seconds", type=int, default=30)
+    parser.add_argument("--fuzz-seconds", type=int, default=20)
     parser.add_argument("builds", nargs="+")
     options = parser.parse_args()
     lines = []
