@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "auth/password.h"
 #include "auth/remembered.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "wire/scram.h"
 
 namespace pier::auth {
@@ -92,9 +94,15 @@ struct Authenticator::Impl {
 
     void run(Check& check) {
         ++checked;
-        const AccountPtr account = check_account(check.user, check.password);
-        if (account) passwords.remember(*account, check.password);
-        Verdict verdict = account ? admit(account, check.authzid, check.user) : Verdict(wrong_credentials());
+        AccountPtr account;
+        Verdict verdict = too_busy();
+        try {
+            account = check_account(check.user, check.password);
+            if (account) passwords.remember(*account, check.password);
+            verdict = account ? admit(account, check.authzid, check.user) : Verdict(wrong_credentials());
+        } catch (const std::bad_alloc&) {
+            log::error("auth.memory", {{"hint", "no memory to check a password (19 MiB are needed)"}});
+        }
         const bool entered = std::holds_alternative<AccountPtr>(verdict);
         check.done(std::move(verdict));
         if (entered) upgrade(*account, check.password);
@@ -145,7 +153,7 @@ Authenticator::~Authenticator() {
 void Authenticator::check_password(std::string authzid, std::string user, std::string password,
                                    std::function<void(Verdict)> done) {
     std::unique_lock lock(impl_->mutex);
-    if (impl_->waiting.size() >= impl_->limits.waiting_max) {
+    if (impl_->waiting.size() >= impl_->limits.waiting_max || memory::is_short()) {
         lock.unlock();
         ++impl_->turned_away;
         wipe(password);
@@ -181,16 +189,17 @@ Authenticator::Counts Authenticator::counts() const {
 
 wire::ScramKeys Authenticator::scram_keys(std::string_view user, wire::ScramHash hash) const {
     const AccountPtr account = impl_->directory.find_login(user);
-    if (account && !account->disabled) {
-        const auto& keys = hash == wire::ScramHash::sha1 ? account->scram_sha1 : account->scram_sha256;
-        if (keys) return *keys;
-    }
+    // Attack: names that exist are found by the time the challenge takes. So keys are made up for them too,
+    // and thrown away: it costs some microseconds, which a thousand tries would show.
     const std::string name = name_of(user);
     const std::size_t octets = wire::hash_octets(hash);
-    return {.salt = impl_->made_up("salt", hash, name).substr(0, scram_salt_octets),
-            .iterations = scram_iterations,
-            .stored_key = impl_->made_up("stored", hash, name).substr(0, octets),
-            .server_key = impl_->made_up("server", hash, name).substr(0, octets)};
+    wire::ScramKeys made_up{.salt = impl_->made_up("salt", hash, name).substr(0, scram_salt_octets),
+                            .iterations = scram_iterations,
+                            .stored_key = impl_->made_up("stored", hash, name).substr(0, octets),
+                            .server_key = impl_->made_up("server", hash, name).substr(0, octets)};
+    if (!account || account->disabled) return made_up;
+    const auto& keys = hash == wire::ScramHash::sha1 ? account->scram_sha1 : account->scram_sha256;
+    return keys ? *keys : made_up;
 }
 
 std::string Authenticator::name_of(std::string_view user) const {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <vector>
 
@@ -219,9 +220,39 @@ bool scram_matches(const Scheme& scheme, std::string_view body, std::string_view
     return same_octets(own.stored_key, keys->stored_key);
 }
 
+std::string from_unpadded_base64(std::string_view text, std::size_t octets_max) {
+    std::string octets(octets_max, '\0');
+    std::size_t got = 0;
+    const int done =
+        sodium_base642bin(reinterpret_cast<unsigned char*>(octets.data()), octets.size(), text.data(),
+                          text.size(), nullptr, &got, nullptr, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+    octets.resize(done == 0 ? got : 0);
+    return octets;
+}
+
+// A hash as store_password() makes it; absent if it is another one. It is made here and not by
+// crypto_pwhash_str_verify, which says the same of a wrong password and of a lack of memory: nobody is to be
+// told that the right one is wrong.
+std::optional<bool> own_argon2_matches(const std::string& body, std::string_view password) {
+    const auto parts = split(body, '$');  // "", argon2id, v=19, m=…,t=…,p=1, salt, key
+    if (parts.size() != 6 || parts[1] != "argon2id" || !parts[3].ends_with(",p=1") ||
+        crypto_pwhash_str_needs_rehash(body.c_str(), argon2_passes, argon2_octets) != 0)
+        return std::nullopt;
+    const std::string salt = from_unpadded_base64(parts[4], crypto_pwhash_SALTBYTES);
+    const std::string key = from_unpadded_base64(parts[5], crypto_pwhash_STRBYTES);
+    if (salt.size() != crypto_pwhash_SALTBYTES || key.size() < crypto_pwhash_BYTES_MIN) return std::nullopt;
+    std::string own(key.size(), '\0');
+    if (crypto_pwhash(reinterpret_cast<unsigned char*>(own.data()), own.size(), password.data(),
+                      password.size(), reinterpret_cast<const unsigned char*>(salt.data()), argon2_passes,
+                      argon2_octets, crypto_pwhash_ALG_ARGON2ID13) != 0)
+        throw std::bad_alloc();
+    return same_octets(own, key);
+}
+
 bool argon2_matches(const std::string& body, std::string_view password) {
     // libsodium reads up to this many characters.
     if (body.size() >= crypto_pwhash_STRBYTES) return false;
+    if (const auto own = own_argon2_matches(body, password)) return *own;
     return crypto_pwhash_str_verify(body.c_str(), password.data(), password.size()) == 0;
 }
 

@@ -33,7 +33,8 @@ struct StoredPassword {
 // when there is no memory for the hash.
 Result<StoredPassword> store_password(std::string_view password);
 
-// False also for a text that is no stored password. Takes the same time wherever the two differ.
+// False also for a text that is no stored password. Throws std::bad_alloc if there is no memory to find out.
+// Takes the same time wherever the two differ.
 bool password_matches(std::string_view stored, std::string_view password);
 
 // Costs what password_matches costs for an account of this server, and says nothing.

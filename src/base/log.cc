@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 
 #include <fmt/format.h>
 #include <spdlog/sinks/basic_file_sink.h>
@@ -189,8 +190,9 @@ bool enabled(Level level) {
     return level >= level_floor.load(std::memory_order_relaxed);
 }
 
-void event(Level level, std::string_view name, Fields fields) {
-    if (!enabled(level)) return;
+namespace {
+
+void write_event(Level level, std::string_view name, Fields fields) {
     const auto current = snapshot();
     const Options& options = current->options;
     const std::string text =
@@ -205,6 +207,17 @@ void event(Level level, std::string_view name, Fields fields) {
     if (options.journald) line = fmt::format("<{}>", journald_priority(level));
     line += text;
     current->sink->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+}
+
+}  // namespace
+
+void event(Level level, std::string_view name, Fields fields) {
+    if (!enabled(level)) return;
+    try {
+        write_event(level, name, fields);
+    } catch (const std::bad_alloc&) {
+        // Without memory a line is lost, not whoever logs.
+    }
 }
 
 }  // namespace pier::log

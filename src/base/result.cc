@@ -35,6 +35,7 @@ std::string_view to_string(ErrorKind kind) {
 Error errno_error(int error_number, std::string_view doing) {
     ErrorKind kind = ErrorKind::io;
     if (error_number == ENOSPC || error_number == EDQUOT) kind = ErrorKind::no_space;
+    if (error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM) kind = ErrorKind::busy;
     if (error_number == ENOENT) kind = ErrorKind::not_found;
     char buffer[128];
     const char* reason = strerror_r(error_number, buffer, sizeof buffer);

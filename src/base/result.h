@@ -17,7 +17,7 @@ enum class ErrorKind {
     exists,
     over_quota,  // the account's quota does not allow it
     no_space,    // ENOSPC, EDQUOT: goes away when space is made
-    busy,        // a limit or a lock; goes away by itself
+    busy,        // a limit, a lock, no descriptors, no memory; goes away by itself
     io,          // the disk or the network failed
     corrupt,     // stored bytes do not match their checksum
     stopped,     // the service is stopping or has failed for good
@@ -34,7 +34,7 @@ struct Error {
 // The word for a kind, as logs and --json use it: "over_quota".
 std::string_view to_string(ErrorKind kind);
 
-// An Error from errno: ENOSPC and EDQUOT become no_space, ENOENT not_found, everything else io.
+// From errno: ENOSPC, EDQUOT become no_space; EMFILE, ENFILE, ENOMEM busy; ENOENT not_found; others io.
 // `doing` names the action and the thing: "write /var/lib/pier/log/00000001.seg".
 Error errno_error(int error_number, std::string_view doing);
 

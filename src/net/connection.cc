@@ -33,14 +33,23 @@ struct Connection::Wait {
         connection.waiting_ = waiting;
     }
     Result<void> await_resume() const {
-        if (connection.interrupted(direction)) return connection.woken_error();
-        return {};
+        if (!connection.interrupted(direction)) return {};
+        Error error = connection.woken_error();
+        // A shutdown is told once: who reads on all the same, to the end of a message, waits for its octets,
+        // and not in circles.
+        if (connection.woken_ == Woken::shutdown) connection.woken_ = Woken::no;
+        return error;
     }
 };
 
 Connection::Connection(EventLoop& loop, int fd, Endpoint peer, Endpoint local)
     : loop_(loop), fd_(fd), peer_(std::move(peer)), local_(std::move(local)) {
-    loop_.add(*this);
+    try {
+        loop_.add(*this);
+    } catch (...) {
+        ::close(fd_);
+        throw;
+    }
     // Failing here (no memory in the kernel) leaves a connection whose reads end at once.
     if (!loop_.watch(fd_, EPOLLIN | EPOLLRDHUP | EPOLLET, *this)) woken_ = Woken::deadline;
 }
@@ -138,6 +147,10 @@ Task<Result<std::string_view>> Connection::read_tls() {
         const bool ended = step == TlsStream::Step::end;
         if (ended || got > 0) co_return std::string_view(buffer.data(), got);
         if (step == TlsStream::Step::done) continue;
+        // What answers the octets just read (no_renegotiation) leaves now: nobody may write for a long time.
+        if (tls_->holds_output()) {
+            if (auto flushed = co_await flush_tls(); !flushed) co_return flushed.error();
+        }
         if (auto ready = co_await wait_for_tls(step, "read from the peer"); !ready) co_return ready.error();
     }
 }

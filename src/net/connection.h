@@ -86,7 +86,8 @@ class Connection final : private EventLoop::Watcher {
     void set_worth_finishing(bool worth) { worth_finishing_ = worth; }
     bool worth_finishing() const { return worth_finishing_; }
 
-    // Ends the present and later reads (shutdown) or all waits (deadline). On the loop's thread.
+    // Ends the present or the next read, once (shutdown), or this and all later waits (deadline). On the
+    // loop's thread.
     void wake(Woken why);
 
     std::uint64_t octets_in() const { return octets_in_; }

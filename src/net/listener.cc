@@ -211,8 +211,12 @@ Acceptor::Acceptor(EventLoop& loop, int listen_fd, OnAccept on_accept, std::stri
 
 void Acceptor::start() {
     if (fd_ < 0) return;
-    if (!loop_.watch(fd_, EPOLLIN, *this))
-        log::error("accept.failed", {{"listener", name_}, {"reason", std::strerror(errno)}});
+    if (loop_.watch(fd_, EPOLLIN, *this)) return;
+    if (!std::exchange(said_exhausted_, true))
+        log::error(
+            "accept.failed",
+            {{"listener", name_}, {"reason", std::strerror(errno)}, {"hint", "tried again each second"}});
+    loop_.post_at_sweep([self = shared_from_this()] { self->start(); });
 }
 
 void Acceptor::stop() {

@@ -125,13 +125,26 @@ Task<T> completion(EventLoop& loop, Start start) {
     co_return co_await Answer{loop, start, std::nullopt};
 }
 
-// Runs `work` on a pool whose threads may wait, and gives its value back here.
+// Runs `work` on a pool whose threads may wait, and gives its value back here, or what it throws.
 template <class Pool, class Work>
 Task<std::invoke_result_t<Work>> on_pool(EventLoop& loop, Pool& pool, Work work) {
-    using T = std::invoke_result_t<Work>;
-    co_return co_await completion<T>(loop, [&pool, &work](auto done) {
-        boost::asio::post(pool, [&work, done]() mutable { done(work()); });
+    struct Outcome {
+        std::optional<std::invoke_result_t<Work>> value;
+        std::exception_ptr failure;
+    };
+    Outcome outcome = co_await completion<Outcome>(loop, [&pool, &work](auto done) {
+        boost::asio::post(pool, [&work, done]() mutable {
+            Outcome made;
+            try {
+                made.value.emplace(work());
+            } catch (...) {
+                made.failure = std::current_exception();
+            }
+            done(std::move(made));
+        });
     });
+    if (outcome.failure) std::rethrow_exception(outcome.failure);
+    co_return std::move(*outcome.value);
 }
 
 // Goes on when the loop next looks at its deadlines: within a second.

@@ -2,13 +2,21 @@
 
 #include <algorithm>
 #include <exception>
+#include <new>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 
 namespace pier::serve {
+namespace {
+
+constexpr rlim_t descriptors_kept_max = 64;
+
+}  // namespace
 
 using net::Connection;
 using net::EventLoop;
@@ -124,35 +132,58 @@ bool Server::may_come(const Listener& listener, const net::Endpoint& peer) {
     return false;
 }
 
+// Descriptors are given out from the lowest on: a high one says that nearly all are in use. The last ones are
+// for the store's files, without which nobody's mail can be read or taken.
+std::string_view Server::short_of(int fd) {
+    if (memory::is_short()) return "memory is short";
+    rlimit limit{};
+    const bool known = ::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+    const auto kept = std::min(descriptors_kept_max, limit.rlim_cur / 4);
+    const bool is_short = known && static_cast<rlim_t>(fd) + kept >= limit.rlim_cur;
+    if (descriptors_short_.exchange(is_short) != is_short && is_short)
+        log::error(
+            "descriptors.short",
+            {{"limit", limit.rlim_cur},
+             {"hint", "new sessions are turned away: raise LimitNOFILE or lower limits.connections_max"}});
+    return is_short ? "descriptors are short" : "";
+}
+
 void Server::take(const Listener& listener, EventLoop& loop, int fd, const net::Endpoint& peer) {
     ++accepted_;
     if (!may_come(listener, peer)) {
         ::close(fd);
         return;
     }
-    if (const auto why = admit(peer, loop.now()); !why.empty()) {
+    bool admitted = false;
+    try {
+        std::string_view why = short_of(fd);
+        if (why.empty()) why = admit(peer, loop.now());
+        admitted = why.empty();
+        if (admitted) return net::spawn(loop, serve(listener, loop, fd, peer));
         log::warning("connection.refused",
                      {{"listener", listener.options.name}, {"peer", peer.text()}, {"reason", why}});
-        const std::string& text = listener.options.busy_text;
-        if (!text.empty()) [[maybe_unused]]
-            const auto sent = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
-        ::close(fd);
-        return;
+    } catch (const std::bad_alloc&) {
+        // The session could not even begin: its client is told what the others are told.
+        if (admitted) leave(peer);
     }
-    net::spawn(loop, serve(listener, loop, fd, peer));
+    const std::string& text = listener.options.busy_text;
+    if (!text.empty()) [[maybe_unused]]
+        const auto sent = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    ::close(fd);
 }
 
 net::Task<void> Server::serve(const Listener& listener, EventLoop& loop, int fd, net::Endpoint peer) {
-    {
+    try {
         Connection connection(loop, fd, peer, listener.sockets.local());
-        try {
-            co_await listener.options.protocol(connection);
-        } catch (const std::exception& bug) {
-            // One session's fault must not take the others down; it is ours all the same, so it is said
-            // loudly.
-            log::error("session.bug",
-                       {{"listener", listener.options.name}, {"peer", peer.text()}, {"what", bug.what()}});
-        }
+        co_await listener.options.protocol(connection);
+    } catch (const std::bad_alloc&) {
+        log::error("session.memory", {{"listener", listener.options.name},
+                                      {"hint", "no memory: this session alone has ended"}});
+    } catch (const std::exception& bug) {
+        // One session's fault must not take the others down; it is ours all the same, so it is said
+        // loudly.
+        log::error("session.bug",
+                   {{"listener", listener.options.name}, {"peer", peer.text()}, {"what", bug.what()}});
     }
     leave(peer);
 }

@@ -79,6 +79,8 @@ class Server {
     // Why it may not; empty: it may, and is counted until leave().
     std::string_view admit(const net::Endpoint& peer, net::EventLoop::SteadyTime now);
     void leave(const net::Endpoint& peer);
+    // What the process has too little of for another session; empty: nothing.
+    std::string_view short_of(int fd);
     void wake_all(net::Connection::Woken why, bool also_worth_finishing);
     bool wait_until_empty(std::chrono::milliseconds limit, const std::function<bool()>& hurry) const;
 
@@ -98,6 +100,7 @@ class Server {
     std::atomic<std::size_t> connections_ = 0;
     std::atomic<std::uint64_t> accepted_ = 0, refused_in_all_ = 0, refused_per_address_ = 0,
                                refused_by_rate_ = 0;
+    std::atomic<bool> descriptors_short_ = false;
     std::mutex per_address_mutex_;
     std::unordered_map<std::string, Visitor> per_address_;
 };

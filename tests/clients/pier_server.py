@@ -67,6 +67,7 @@ class PierServer:
         self.config = self.folder / "pier.toml"
         self.log = self.folder / "pier.log"
         self.process = None
+        self.environment = {}   # of the server, beside this process's own
         if tls:
             make_certificates(self.folder / "tls")
         self.config.write_text(self._config(tls, settings))
@@ -116,7 +117,8 @@ class PierServer:
             notify.bind(notify_path)
             with open(self.log, "ab") as log:
                 self.process = subprocess.Popen([self.pier, "--config", str(self.config), "serve"], stdout=log, stderr=log,
-                                                stdin=subprocess.DEVNULL, env={**os.environ, "NOTIFY_SOCKET": notify_path})
+                                                stdin=subprocess.DEVNULL,
+                                                env={**os.environ, **self.environment, "NOTIFY_SOCKET": notify_path})
             notify.settimeout(0.2)
             while time.monotonic() < began + READY_SECONDS:
                 try:
@@ -130,7 +132,8 @@ class PierServer:
     def start_and_kill(self, seconds):
         """Starts, and kills `seconds` later, ready or not."""
         with open(self.log, "ab") as log:
-            process = subprocess.Popen([self.pier, "--config", str(self.config), "serve"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            process = subprocess.Popen([self.pier, "--config", str(self.config), "serve"], stdout=log, stderr=log,
+                                       stdin=subprocess.DEVNULL, env={**os.environ, **self.environment})
         time.sleep(seconds)
         if process.poll() is not None:
             raise Failed(f"pier serve ended with status {process.returncode} while it was starting:\n{self.log_tail()}")

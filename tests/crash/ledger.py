@@ -42,8 +42,9 @@ def make_message(number, seed):
 
 
 class Ledger:
-    def __init__(self, seed):
+    def __init__(self, seed, make=make_message):
         self.seed = seed
+        self.make = make
         self.lock = threading.Lock()
         self.next_number = 0
         self.states = {}    # (account, number): state
@@ -55,7 +56,7 @@ class Ledger:
         with self.lock:
             self.next_number += 1
             number = self.next_number
-        return number, make_message(number, self.seed)
+        return number, self.make(number, self.seed)
 
     def set_state(self, account, number, state):
         with self.lock:
@@ -92,7 +93,7 @@ class Ledger:
         if start < 0 or not trace.lower().startswith(b"return-path:") or b"\r\n\r\n" in trace:
             raise Broken(f"{account}: message with UIDL {uidl} is none of ours: {message[:200]!r}")
         number = int(message[start + len(HEADER):message.index(b"\r\n", start)])
-        if message[start:] != make_message(number, self.seed):
+        if message[start:] != self.make(number, self.seed):
             raise Broken(f"{account}: message {number} is not octet for octet what was sent ({len(message)} octets came)")
         if octets != len(message):
             raise Broken(f"{account}: message {number}: LIST says {octets} octets, RETR gave {len(message)}")

@@ -123,6 +123,24 @@ TEST(EventLoopTest, AnswersFromOtherThreadsComeBackToTheLoopsThread) {
     EXPECT_EQ(sum, rounds * (tasks - 1) * tasks / 2);
 }
 
+TEST(EventLoopTest, WhatWorkOnAPoolThrowsReachesWhoWaitsForIt) {
+    EventLoop loop;
+    boost::asio::thread_pool pool(1);
+    bool caught = false;
+    const auto asks = [&]() -> Task<void> {
+        try {
+            co_await on_pool(loop, pool, []() -> int { throw std::bad_alloc(); });
+        } catch (const std::bad_alloc&) {
+            caught = true;
+        }
+        loop.stop();
+    };
+    spawn(loop, asks());
+    loop.run();
+    pool.join();
+    EXPECT_TRUE(caught);
+}
+
 TEST(EventLoopTest, ALoopThatSleepsIsWokenByEachPost) {
     EventLoop loop;
     std::atomic<int> done = 0;

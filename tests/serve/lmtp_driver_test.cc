@@ -1,4 +1,8 @@
 // LMTP and management over real sockets.
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "serve/served.h"
@@ -60,6 +64,27 @@ TEST(LmtpDriver, AConnectionLostInsideTheDataDeliversNothing) {
     greet(other);
     EXPECT_EQ(other.ask("QUIT").substr(0, 3), "221");
     EXPECT_TRUE(served.stored().empty());
+}
+
+// The session reads on to the end of the message that it is told of the stop in; it must wait for it, not ask
+// without end.
+TEST(LmtpDriver, AMessageThatIsUnderWayWhenTheServerStopsIsTakenToItsEnd) {
+    Served served;
+    Client client(served.lmtp_port);
+    greet(client);
+    client.ask("MAIL FROM:<>");
+    client.ask("RCPT TO:<ada>");
+    client.ask("DATA");
+    client.send("Subject: half\r\n\r\nhalf ");
+    std::atomic<int> asked = 0;
+    std::thread stop([&] { served.server().stop(std::chrono::seconds(10), [&] { return ++asked > 1; }); });
+    while (asked < 2)
+        std::this_thread::yield();
+    client.send("and the rest\r\n.\r\n");
+    EXPECT_EQ(client.line().substr(0, 3), "250");
+    EXPECT_EQ(client.line().substr(0, 3), "421");
+    stop.join();
+    EXPECT_EQ(served.stored().size(), 1u);
 }
 
 TEST(LmtpDriver, AFullMailboxIsToldPerRecipient) {

@@ -1,6 +1,8 @@
 // Each operation of the disk fails in turn, with EIO or for want of space, once or for good.
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <set>
 
@@ -266,6 +268,69 @@ TEST_F(FailureTest, AReadErrorIsToldToItsReaderAlone) {
     EXPECT_EQ(bodies(**store, *box), (std::vector<std::string>{"one", "two", "three"}));
     EXPECT_TRUE((*store)->clean(true));
     EXPECT_EQ(bodies(**store, *box), (std::vector<std::string>{"one", "two", "three"}));
+}
+
+// Descriptors or memory are used up when the next segment is due: that ends by itself, so messages are
+// refused until then, and the store goes on.
+TEST_F(FailureTest, ASegmentThatCannotBeMadeNowIsMadeLater) {
+    for (const int error_number : {EMFILE, ENFILE, ENOMEM}) {
+        LogBench bench;
+        const auto store = bench.open();
+        ASSERT_TRUE(store);
+        const auto box = create_mailbox(**store, AccountId{1}, "INBOX");
+        bench.disk->fail_operation(1, error_number, Repeat::for_good, Operation::create);
+        std::size_t taken = 0;
+        Result<Appended> last = Appended{};
+        while (taken < 100 && (last = append(**store, {std::string(1'500, 'm')}, to(*box))))
+            ++taken;
+        ASSERT_FALSE(last) << "no segment was due";
+        EXPECT_EQ(last.error().kind, ErrorKind::busy);
+        EXPECT_FALSE(append(**store, {"m"}, to(*box)));
+        EXPECT_FALSE((*store)->failed());
+        bench.disk->work_again();
+        EXPECT_TRUE(append(**store, {"m"}, to(*box)));
+        EXPECT_EQ(bodies(**store, *box).size(), taken + 1);
+    }
+}
+
+// A removal that cannot look its message up in the index must not be told that there is none: its client
+// would take it for removed.
+TEST_F(FailureTest, AnIndexThatCannotBeReadIsNoAnswer) {
+    LogBench bench;
+    MailboxId box{};
+    {
+        const auto store = bench.open();
+        ASSERT_TRUE(store);
+        box = *create_mailbox(**store, AccountId{1}, "INBOX");
+        for (int i = 0; i < 1'000; ++i)
+            ASSERT_TRUE(append(**store, {"m"}, to(box)));
+    }
+    const auto store = bench.open();
+    ASSERT_TRUE(store);
+    // The middle of its tables: entries, which nobody has looked at yet.
+    std::vector<std::pair<std::filesystem::path, std::string>> tables;
+    for (const auto& file : std::filesystem::directory_iterator(bench.index_folder())) {
+        if (file.path().extension() != ".sst" || file.file_size() < 20'000) continue;
+        std::fstream table(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+        std::string octets(12'000, '\0');
+        table.seekg(8'000);
+        table.read(octets.data(), static_cast<std::streamsize>(octets.size()));
+        tables.emplace_back(file.path(), octets);
+        table.seekp(8'000);
+        table << std::string(octets.size(), 'x');
+    }
+    ASSERT_FALSE(tables.empty());
+    const auto refused = expunge(**store, box, {300});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind, ErrorKind::corrupt);
+    EXPECT_FALSE((*store)->failed()) << "nothing was written";
+    for (const auto& [path, octets] : tables) {
+        std::fstream table(path, std::ios::in | std::ios::out | std::ios::binary);
+        table.seekp(8'000);
+        table << octets;
+    }
+    EXPECT_EQ(*expunge(**store, box, {300}), 1u);
+    EXPECT_EQ(bodies(**store, box).size(), 999u);
 }
 
 TEST_F(FailureTest, TheCleanerGetsAwayWithEveryReadError) {

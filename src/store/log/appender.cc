@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <new>
 
 #include <fmt/format.h>
 
@@ -122,7 +123,12 @@ void Appender::run_group(std::deque<std::unique_ptr<Operation>> operations) {
             return true;
         });
     }
-    const auto failure = build_and_write(operations);
+    std::optional<Error> failure;
+    try {
+        failure = build_and_write(operations);
+    } catch (const std::bad_alloc&) {
+        failure = take_back({ErrorKind::busy, "no memory to write a group of records"});
+    }
     for (const auto& operation : operations)
         operation->finish(failure);
 }
@@ -138,7 +144,12 @@ std::optional<Error> Appender::build_and_write(std::deque<std::unique_ptr<Operat
     Group group({*active_.file, active_.segment->number(), active_.end, key_}, applier_, options_.clock());
     for (const auto& operation : operations)
         operation->build(group);
+    // Operations that could not look into the index have decided on nothing: "not there" may be wrong.
+    if (auto failure = applier_.failure()) return take_back(*std::move(failure));
     if (group.empty()) return std::nullopt;
+    // Behind make_durable() nothing may fail any more, not even for want of memory.
+    if (const auto octets = active_.table.size() + group.table().size(); octets > active_.table.capacity())
+        active_.table.reserve(octets + octets / 2);
     if (auto failure = make_durable(group)) return failure;
     active_.end = group.end();
     active_.table += group.table();
@@ -164,9 +175,11 @@ std::optional<Error> Appender::make_durable(Group& group) {
     return std::nullopt;
 }
 
-// A write failed. For want of space the group is taken back and the store goes on; anything else ends it.
+// A write failed. For want of space, memory or descriptors the group is taken back and the store goes on;
+// anything else ends it.
 Error Appender::undo(Error cause) {
-    if (cause.kind != ErrorKind::no_space) return stop_for_good(std::move(cause));
+    if (cause.kind != ErrorKind::no_space && cause.kind != ErrorKind::busy)
+        return stop_for_good(std::move(cause));
     return take_back(std::move(cause));
 }
 

@@ -23,6 +23,8 @@ class Applier {
     // fails it is forgotten.
     Result<void> commit(Position reached);
     void clear();  // forgets it
+    // What the index could not tell since then: what was applied is not to be relied on.
+    std::optional<Error> failure() const { return batch_.failure(); }
 
     // The state with what was applied so far. mailbox(): null if it never was, or is gone.
     const MailboxState* mailbox(std::uint64_t id);

@@ -1,31 +1,67 @@
 #include "store/log/index.h"
 
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <new>
+
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
 #include <rocksdb/utilities/write_batch_with_index.h>
 
+#include "base/log.h"
+
 namespace pier::store::log {
 namespace {
 
+// Opening replays the write-ahead log: it is kept short.
+constexpr std::uint64_t log_octets_max = 4 << 20;
 // As many removed keys among so many behind each other make RocksDB clean up.
 constexpr std::size_t deletions_window = 4096, deletions_trigger = 2048;
 // Keys are looked up one by one if they are fewer than this, and with steps up to this far apart walked to.
 constexpr std::size_t walk_keys_min = 8;
 constexpr int walk_steps_max = 8;
 
+// What RocksDB has to say comes into our log. A log file of its own would be the end of the process when it
+// cannot be written: the line behind one that failed (a full disk) is an assert of Debian's RocksDB.
+class IndexLogger : public rocksdb::Logger {
+  public:
+    IndexLogger() : Logger(rocksdb::WARN_LEVEL) {}
+    using Logger::Logv;
+    void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+        if (level < rocksdb::WARN_LEVEL || level == rocksdb::HEADER_LEVEL) return;
+        std::array<char, 512> text{};
+        std::vsnprintf(text.data(), text.size(), format, arguments);
+        pier::log::warning("store.index", {{"rocksdb", text.data()}});
+    }
+    void Logv(const char*, va_list) override {}
+    void LogHeader(const char*, va_list) override {}
+};
+
+// After a lack of space RocksDB would look every five seconds whether there is some again, and refuse
+// resume() meanwhile. We ask when something is to be written.
+class NoRecoveryByItself : public rocksdb::EventListener {
+  public:
+    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* recover) override {
+        *recover = false;
+    }
+};
+
 rocksdb::Options rocksdb_options(std::uint64_t cache_octets) {
     rocksdb::Options options;
     options.create_if_missing = true;
-    // Opening replays the write-ahead log: it is kept short.
-    options.write_buffer_size = 8 << 20;
-    options.max_total_wal_size = 16 << 20;
+    // Never reached: Index::write() begins a new write-ahead log long before.
+    options.write_buffer_size = 8 * log_octets_max;
+    options.max_total_wal_size = log_octets_max;  // of which it allocates as much at once
     options.max_background_jobs = 2;
     options.max_open_files = 256;
-    options.keep_log_file_num = 2;
-    options.info_log_level = rocksdb::WARN_LEVEL;
+    options.info_log = std::make_shared<IndexLogger>();
+    options.listeners.push_back(std::make_shared<NoRecoveryByItself>());
     options.compression = rocksdb::kNoCompression;
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(cache_octets);
@@ -85,7 +121,9 @@ Result<std::unique_ptr<Index>> Index::open_read_only(const std::string& folder) 
 }
 
 Result<void> Index::destroy(const std::string& folder) {
-    const auto status = rocksdb::DestroyDB(folder, rocksdb::Options());
+    rocksdb::Options options;
+    options.info_log = std::make_shared<IndexLogger>();
+    const auto status = rocksdb::DestroyDB(folder, options);
     if (!status.ok()) return to_error(status);
     return {};
 }
@@ -144,6 +182,28 @@ Error Index::malformed() {
 Result<void> Index::sync() {
     const auto status = db_->FlushWAL(true);
     if (!status.ok()) return to_error(status);
+    return {};
+}
+
+// The write-ahead log may lose its end with the power, but never its middle: an old one is durable before
+// there is a new one. RocksDB alone would write to the new one while the old one is not safe yet; if that was
+// lost, the position in the new one said that all was known.
+Result<void> Index::write(rocksdb::WriteBatch& batch) {
+    if (logged_octets_ > log_octets_max) {
+        rocksdb::Status status = db_->FlushWAL(true);
+        rocksdb::FlushOptions behind;
+        behind.wait = false;
+        if (status.ok()) status = db_->Flush(behind);
+        if (!status.ok()) return to_error(status);
+        logged_octets_ = 0;
+    }
+    logged_octets_ += batch.GetDataSize();
+    try {
+        const auto status = db_->Write(rocksdb::WriteOptions(), &batch);
+        if (!status.ok()) return to_error(status);
+    } catch (const std::bad_alloc&) {
+        return Error{ErrorKind::io, "the index: no memory for a change, half of which may be made"};
+    }
     return {};
 }
 
@@ -215,10 +275,9 @@ void Batch::each(const std::string& prefix, const OnPair& on_pair) const {
 
 Result<void> Batch::commit() {
     if (failure_) return *failure_;
-    const auto status = index_.db_->Write(rocksdb::WriteOptions(), changes_->GetWriteBatch());
+    auto written = index_.write(*changes_->GetWriteBatch());
     clear();
-    if (!status.ok()) return to_error(status);
-    return {};
+    return written;
 }
 
 void Batch::clear() {

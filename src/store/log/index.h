@@ -17,6 +17,7 @@ namespace rocksdb {
 class DB;
 class Snapshot;
 class Status;
+class WriteBatch;
 class WriteBatchWithIndex;
 }  // namespace rocksdb
 
@@ -198,7 +199,9 @@ class Index {
   private:
     friend class Batch;
     Index() = default;
+    Result<void> write(rocksdb::WriteBatch& batch);
     std::unique_ptr<rocksdb::DB> db_;
+    std::uint64_t logged_octets_ = 0;  // in RocksDB's present write-ahead log, about
 };
 
 // Changes that become visible together. Reads see the index with the changes made so far. One thread.
@@ -224,6 +227,8 @@ class Batch {
 
     Result<void> commit();  // not synced: the log is the truth
     void clear();
+    // What commit() would fail with already, because something could not be read.
+    const std::optional<Error>& failure() const { return failure_; }
 
   private:
     void note(const rocksdb::Status& status) const;

@@ -1,0 +1,134 @@
+"""The power fails again and again under load: what was not synced is lost, in part or whole, last pages are torn, new names and renames are
+lost, in the log and in the index (RocksDB's files) alike; after each restart every promise must hold."""
+import json
+import random
+import time
+
+import crash
+from disk_model import CREATE, WRITE, Folder
+from ledger import Broken, Ledger
+from mail_protocols import Lmtp
+from shim import FaultyServer
+
+KEEP = [0.0, 0.0, 0.3, 0.7, 0.9, 1.0]   # the chance of what was not synced to be on the disk all the same
+
+
+class PowerServer(FaultyServer):
+    """Notes every change of its data folder."""
+
+    def __init__(self, options):
+        super().__init__(options.pier, options.shim, tls=False, settings=crash.SETTINGS)
+        self.data, self.journal = self.folder / "data", self.folder / "journal"
+        self.environment |= {"PIER_FAULTS_ROOT": str(self.data), "PIER_FAULTS_JOURNAL": str(self.journal)}
+        self.disk = None
+
+    def note_disk(self):
+        """Before a start: all that is there is durable."""
+        self.journal.unlink(missing_ok=True)
+        self.disk = Folder(self.data)
+
+    def lose_power(self, dice):
+        """After a kill."""
+        self.disk.replay(self.journal)
+        keep = dice.choice(KEEP)
+        self.disk.lose_power(keep, dice)
+        return keep
+
+
+def run(options):
+    dice = random.Random(options.seed)
+    ledger = Ledger(options.seed)
+    began = told = time.monotonic()
+    starting = 0
+    with PowerServer(options) as server:
+        server.cli("domain", "add", crash.DOMAIN)
+        for account in crash.ACCOUNTS:
+            server.add_account(account, crash.PASSWORD)
+        for done in range(options.runs):
+            server.note_disk()
+            if dice.random() < 0.1:
+                server.start_and_kill(dice.uniform(0.0, 0.2))
+                starting += 1
+            else:
+                server.start()
+                crash.check_everything(server, ledger)
+                load = crash.Load(server, ledger, dice)
+                time.sleep(dice.uniform(0.0, 0.5))  # the moment of the cut
+                load.stopping = True
+                server.kill()
+                load.join()
+            server.lose_power(dice)
+            expect_no_damage(server)
+            if time.monotonic() - told > 20:
+                told = time.monotonic()
+                print(f"{done + 1} cuts, {ledger.next_number} messages sent", flush=True)
+        server.note_disk()
+        server.start()
+        messages = crash.check_everything(server, ledger)
+        expect_no_damage(server)
+        server.stop()
+        server.cli("store", "verify")
+        server.cli("store", "rebuild")
+        server.start()
+        crash.check_everything(server, ledger)
+        server.stop()
+    print(f"{options.runs} times the power failed, {starting} times while the server was starting; {ledger.next_number} messages sent, "
+          f"{ledger.told['250']} deliveries and {ledger.told['+OK']} sessions with removals acknowledged, {messages} messages left; "
+          f"nothing acknowledged was lost; {time.monotonic() - began:.0f} s")
+
+
+def expect_no_damage(server):
+    """What was durable is whole: the server must not find damage in it."""
+    for line in server.new_log().splitlines():
+        if "event=store.damaged" in line or "event=store.segment.damaged" in line:
+            raise Broken(f"after the power failed: {line}")
+
+
+class LogOrder(Folder):
+    """Watches the order in which RocksDB's write-ahead logs become durable."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.logs = {}      # path: File, of those that were written to
+
+    def step(self, op, name, inode, offset, data):
+        super().step(op, name, inode, offset, data)
+        file = self.inodes.get(inode)
+        if op == CREATE and "/index/" in name and name.endswith(".log"):
+            self.logs[name] = file
+        elif op == WRITE and (path := next((path for path, log in self.logs.items() if log is file), None)):
+            if unsafe := [other for other, log in self.logs.items() if other < path and other in self.files and log.pending]:
+                raise Broken(f"{path} is written to while {unsafe[0]} could still be lost: the index would have a hole")
+
+
+def run_index(options):
+    """So many deliveries that RocksDB begins a new write-ahead log: the old one must be safe by then, or the index could know a later
+    position of the log than what it holds. Then the power fails."""
+    recipients, messages = 100, 500
+    with PowerServer(options) as server:
+        server.cli("domain", "add", crash.DOMAIN)
+        server.start()
+        for number in range(recipients):
+            server.add_account(f"a{number}", crash.PASSWORD)
+        server.stop()
+        server.journal.unlink(missing_ok=True)
+        server.disk = LogOrder(server.data)
+        server.start()
+        lmtp = Lmtp(server.lmtp_port)
+        names = [f"a{number}@{crash.DOMAIN}" for number in range(recipients)]
+        taken = 0
+        for _ in range(messages):
+            taken += sum(lmtp.deliver(names, b"Subject: x\r\n\r\nx\r\n", False, lambda: None))
+        server.kill()
+        server.disk.replay(server.journal)
+        logs = len(server.disk.logs)
+        if logs < 2:
+            raise Broken(f"{taken} deliveries did not make RocksDB begin a new log: they are too few for this test")
+        server.disk.lose_power(0.0, random.Random(options.seed))
+        server.note_disk()
+        server.start()
+        there = sum(account["messages"] for account in json.loads(server.cli("--json", "account", "list"))["accounts"])
+        if there != taken:
+            raise Broken(f"{taken} deliveries were acknowledged, {there} messages are there")
+        server.stop()
+    print(f"{taken} deliveries made RocksDB write {logs} logs, each durable before the next; then the power failed, and {there} messages are there")
