@@ -133,6 +133,9 @@ Section server_section() {
             count("threads", AT(server.threads), {0, 1024}, "Event loops. 0: one for each core."),
             duration("shutdown_grace", AT(server.shutdown_grace), {0, hour},
                      "How long open sessions may go on after the server was asked to stop."),
+            flag("sandbox", AT(server.sandbox),
+                 "The running server reaches only its own files and system calls. Switch it off only to "
+                 "look at the process with a debugger."),
         }};
 }
 

@@ -33,6 +33,7 @@ struct ServerConfig {
     std::string user = "pier";  // who to become when started as root; empty: stay root
     std::uint64_t threads = 0;  // 0: one per core
     seconds shutdown_grace{30};
+    bool sandbox = true;
 };
 
 struct LogConfig {

@@ -72,6 +72,17 @@ bool configure_log(const LogConfig& config) {
     return log::configure(options);
 }
 
+namespace {
+
+// Landlock's rules were made for the files of the start.
+const char* hint_if_elsewhere(const SandboxState& sandbox, const std::string& at_start,
+                              const std::string& now) {
+    if (sandbox.landlock == 0 || at_start == now) return "";
+    return "; its place has changed since the start, and the sandbox may not reach the new one: restart Pier";
+}
+
+}  // namespace
+
 Running::Running(const Config& config, std::string config_file)
     : config_(config),
       config_file_(std::move(config_file)),
@@ -79,8 +90,7 @@ Running::Running(const Config& config, std::string config_file)
                                           : std::max(1u, std::thread::hardware_concurrency())),
       guard_(config.guard.settings, even_clock()),
       guard_file_(guard_, config.server.data_folder),
-      sessions_(config.limits.sessions_per_account_max),
-      disk_pool_(disk_threads) {}
+      sessions_(config.limits.sessions_per_account_max) {}
 
 Running::~Running() {
     stop([] { return true; });
@@ -133,6 +143,7 @@ Result<void> Running::bind_endpoints(const ListenerConfig& listener) {
 }
 
 Result<void> Running::open() {
+    disk_pool_.emplace(disk_threads);
     store::LogStoreOptions options = store_options(config_);
     options.on_fatal = [this](const Error& error) {
         log::error("store.failed",
@@ -162,7 +173,7 @@ Result<void> Running::open() {
     pop3.tls_handshake_timeout = config_.tls.handshake_timeout;
     pop3.exclusive = config_.pop3.exclusive;
     pop3.greeting = config_.pop3.greeting;
-    pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, disk_pool_,
+    pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, *disk_pool_,
                                        tls_.get(), std::move(pop3)});
 
     serve::LmtpSettings lmtp;
@@ -170,7 +181,7 @@ Result<void> Running::open() {
     lmtp.idle_timeout = config_.lmtp.idle_timeout;
     lmtp.hostname = config_.server.hostname;
     lmtp.spool_memory_octets = config_.store.spool_memory_octets;
-    lmtp_.reset(new serve::LmtpService{*store_, *delivery_, disk_pool_, std::move(lmtp)});
+    lmtp_.reset(new serve::LmtpService{*store_, *delivery_, *disk_pool_, std::move(lmtp)});
 
     server_ = std::make_unique<serve::Server>(
         threads_,
@@ -194,7 +205,7 @@ Result<void> Running::open_management() {
     register_methods();
     auto sockets = net::ListenSockets::bind({{}, 0, config_.admin.socket}, threads_, admin_socket_mode);
     if (!sockets) return sockets.error();
-    admin_.reset(new serve::AdminService{api_, disk_pool_,
+    admin_.reset(new serve::AdminService{api_, *disk_pool_,
                                          config_.store.message_octets_max + management_octets_over_message});
     auto protocol = [this](net::Connection& connection) { return serve::serve_admin(connection, *admin_); };
     server_->listen(std::move(*sockets), {"admin", std::move(protocol), {}, ""});
@@ -229,6 +240,7 @@ boost::json::object Running::status() const {
                                {"pid", ::getpid()},
                                {"started", to_rfc3339(started_)},
                                {"up_s", up},
+                               {"sandbox", {{"landlock", sandbox_.landlock}, {"seccomp", sandbox_.seccomp}}},
                                {"listeners", std::move(listeners)}};
     const auto auth = authenticator_->counts();
     const auto held = store_->held();
@@ -279,15 +291,19 @@ Result<std::string> Running::reload() {
                                      problem.place.text(), problem.text)};
     if (!configure_log(loaded.config.log))
         return Error{ErrorKind::io,
-                     fmt::format("the log file {} cannot be opened; the log stays where it was",
-                                 loaded.config.log.file)};
+                     fmt::format("the log file {} cannot be opened; the log stays where it was{}",
+                                 loaded.config.log.file,
+                                 hint_if_elsewhere(sandbox_, config_.log.file, loaded.config.log.file))};
     std::string text = "the log's settings";
     if (tls_) {
         if (auto reloaded = tls_->reload({loaded.config.tls.certificate, loaded.config.tls.key_file()});
             !reloaded) {
+            Error error = reloaded.error();
+            error.text += hint_if_elsewhere(sandbox_, config_.tls.certificate + config_.tls.key_file(),
+                                            loaded.config.tls.certificate + loaded.config.tls.key_file());
             log::error("tls.reload.failed",
-                       {{"reason", reloaded.error().text}, {"hint", "the old certificate stays in use"}});
-            return reloaded.error();
+                       {{"reason", error.text}, {"hint", "the old certificate stays in use"}});
+            return error;
         }
         text += fmt::format(" and the certificate ({} days left)", tls_->days_left());
     }
@@ -310,7 +326,7 @@ void Running::tick() {
     if (!due && !changes.urgent) return;
     guard_tidied_ = now;
     guard_saving_ = true;
-    boost::asio::post(disk_pool_, [this, save = std::exchange(guard_unsaved_, false)] {
+    boost::asio::post(*disk_pool_, [this, save = std::exchange(guard_unsaved_, false)] {
         guard_.tidy_up();
         if (save) guard_file_.save();
         guard_saving_ = false;
@@ -321,7 +337,7 @@ void Running::stop(const std::function<bool()>& hurry) {
     if (server_) server_->stop(config_.server.shutdown_grace, hurry);
     // What is still under way answers to an event loop: so the loops, which the server owns, go last.
     guard_.stop();
-    disk_pool_.join();
+    if (disk_pool_) disk_pool_->join();
     if (store_ && (guard_.take_changes().any || guard_unsaved_)) guard_file_.save();
     guard_unsaved_ = false;
     authenticator_.reset();

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "delivery/delivery.h"
 #include "main/config.h"
 #include "main/guard_file.h"
+#include "main/sandbox.h"
 #include "serve/account_sessions.h"
 #include "serve/admin_driver.h"
 #include "serve/leases.h"
@@ -44,8 +46,10 @@ class Running {
     // What may need root: the certificate and the ports. `handed` are used for the listeners of their
     // names.
     Result<void> bind(const std::vector<HandedSocket>& handed);
-    // The store and what stands on it. It may take a moment: the log is replayed.
+    // The store and what stands on it. It may take a moment: the log is replayed. Makes the first threads.
     Result<void> open();
+    // What status() tells; before start().
+    void sandboxed(const SandboxState& state) { sandbox_ = state; }
     void start();
     // See serve::Server::stop.
     void stop(const std::function<bool()>& hurry);
@@ -79,6 +83,7 @@ class Running {
     const Time started_ = system_now();
     std::size_t threads_ = 1;
     std::atomic<bool> failed_ = false;
+    SandboxState sandbox_;
     std::unique_ptr<net::Tls> tls_;
     std::vector<Bound> bound_;
     std::unique_ptr<store::LogStore> store_;
@@ -97,8 +102,8 @@ class Running {
     std::deque<serve::Pop3Listener> pop3_listeners_;  // sessions hold references
     admin::Api api_;
     std::unique_ptr<serve::AdminService> admin_;
-    boost::asio::thread_pool disk_pool_;
-    std::unique_ptr<serve::Server> server_;  // last: its sessions use all the others
+    std::optional<boost::asio::thread_pool> disk_pool_;  // since open()
+    std::unique_ptr<serve::Server> server_;              // last: its sessions use all the others
 };
 
 }  // namespace pier::program

@@ -3,15 +3,19 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <system_error>
 
 #include <fmt/format.h>
+#include <openssl/crypto.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "main/privileges.h"
 #include "main/running.h"
+#include "main/sandbox.h"
 
 namespace pier::program {
 namespace {
@@ -52,6 +56,56 @@ int fail(const char* doing, const Error& error) {
     return 1;
 }
 
+// What the kernel refuses to make (threads, descriptors) is thrown.
+Result<void> open(Running& running) {
+    try {
+        return running.open();
+    } catch (const std::system_error& refused) {
+        return Error{ErrorKind::io,
+                     fmt::format("the system refuses what the server needs: {}", refused.what())};
+    }
+}
+
+// Sanitizers read the process with ptrace(2) and start a program that names addresses.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sandbox_is_built = false;
+#else
+constexpr bool sandbox_is_built = true;
+#endif
+
+// While there is one thread.
+Result<void> enter_sandbox(const Config& config, const std::string& config_file, SandboxState& state) {
+    if (!sandbox_is_built || !config.server.sandbox) {
+        log::warning("sandbox.off", {{"reason", config.server.sandbox ? "a build with sanitizers"
+                                                                      : "server.sandbox = false"}});
+        return {};
+    }
+    forbid_dumps();
+    // OpenSSL reads its configuration at first use, and fails for good where it may not.
+    ::OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, nullptr);
+    const ReachableFiles files = reachable_files(config, config_file);
+    for (const std::string& file : files.alone)
+        log::warning("sandbox.file_alone",
+                     {{"file", file},
+                      {"hint",
+                       "it lies in a folder directly under /, which is too large to be let into the "
+                       "sandbox: once it is replaced, `pier reload` cannot open it. Give it a "
+                       "folder of its own"}});
+    const auto confined = confine_files(files);
+    if (!confined) return confined.error();
+    state.landlock = *confined;
+    return {};
+}
+
+// With the store open, before anybody is served.
+Result<void> close_sandbox(const Config& config, SandboxState& state) {
+    if (!sandbox_is_built || !config.server.sandbox) return {};
+    if (auto confined = confine_calls(); !confined) return confined;
+    state.seccomp = true;
+    log::info("sandbox", {{"landlock", state.landlock}, {"seccomp", state.seccomp}});
+    return {};
+}
+
 // Until a signal says stop, or the store fails.
 void watch(Running& running, const sigset_t& signals) {
     std::uint64_t watchdog_us = 0;
@@ -87,6 +141,7 @@ int serve(const Config& config, const std::string& config_file) {
                    {{"file", config.log.file}, {"hint", "logging to standard error instead"}});
     ::umask(0077);
     raise_open_files_limit();
+    memory::set_reserve_aside();
     if (auto made = prepare_data_folder(config.server.data_folder, config.server.user); !made)
         return fail("preparing the data folder", made.error());
     std::vector<std::string> sockets{config.admin.socket};
@@ -100,7 +155,13 @@ int serve(const Config& config, const std::string& config_file) {
     if (auto bound = running.bind(sockets_from_systemd()); !bound) return fail("listening", bound.error());
     if (auto dropped = drop_privileges(config.server.user); !dropped)
         return fail("giving up root", dropped.error());
-    if (auto opened = running.open(); !opened) return fail("opening the store", opened.error());
+    SandboxState sandbox;
+    if (auto entered = enter_sandbox(config, config_file, sandbox); !entered)
+        return fail("entering the sandbox", entered.error());
+    if (auto opened = open(running); !opened) return fail("opening the store", opened.error());
+    if (auto closed = close_sandbox(config, sandbox); !closed)
+        return fail("closing the sandbox", closed.error());
+    running.sandboxed(sandbox);
     running.start();
     log::info("ready", {{"version", PIER_VERSION}, {"listening", running.ready_text()}});
     ::sd_notify(0, "READY=1");
