@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 # What takes longest starts first (ctest's COST), so that two jobs end at about the same time.
-COST_BY_LABEL = {"crash": 1000, "fuzz": 10, "clients": 20}
+COST_BY_LABEL = {"crash": 1000, "faults": 500, "fuzz": 10, "clients": 20}
 
 
 def quoted(text):
@@ -27,7 +27,7 @@ def properties_of(test):
         name, value = entry["name"], entry["value"]
         if name == "RESOURCE_LOCK":
             value = ";".join(value)
-        if name in ("TIMEOUT", "WORKING_DIRECTORY", "RESOURCE_LOCK"):
+        if name in ("TIMEOUT", "WORKING_DIRECTORY", "RESOURCE_LOCK", "SKIP_RETURN_CODE"):
             yield name, str(value)
         elif name in ("LABELS", "ENVIRONMENT"):
             yield name, ";".join(value)

@@ -172,6 +172,15 @@ TEST(Config, ControlCharactersAreToldAsTomlWritesThem) {
                                      testing::HasSubstr("log.level can't be \"\\u007F\"")));
 }
 
+// The TOML parser's own table of white space has no answer for these; found by fuzzing.
+TEST(Config, LettersBehindBlanksAreMistakesAndNoWhiteSpace) {
+    for (const char* letter : {"\u00e4", "\u0427", "\u0499", "\u2065", "\uFEE7"}) {
+        EXPECT_THAT(problems_of(fmt::format("[log]\nlevel {} = \"info\"\n", letter)),
+                    testing::ElementsAre(testing::HasSubstr("this is not TOML")))
+            << letter;
+    }
+}
+
 TEST(Config, SeveralSyntaxErrorsAreToldTogetherWithTheOthers) {
     EXPECT_EQ(
         problems_of(
