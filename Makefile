@@ -26,9 +26,13 @@ test: ## every test there is, in one ctest run (about 20 minutes on two cores)
 	@packaging/install-deps.sh build run demo test unpack deb
 	exec tests/run-all.sh
 
-soak: ## thousands of kills under load, for SOAK_SECONDS (3600)
+soak: ## every fault of tests/faults, the long attacks, then thousands of kills under load, for SOAK_SECONDS (3600)
 	@packaging/install-deps.sh build run demo test
-	packaging/build.sh release -DPIER_TESTS=OFF pier
+	packaging/build.sh release -DPIER_TESTS=ON pier pier_faults
+	python3 tests/faults/faults.py --pier build/release/pier --shim build/release/tests/libpier_faults.so --runs 1000 \
+	    errno start power index space descriptors clock memory flipped
+	python3 tests/attacks/attacks.py --pier build/release/pier --long
+	python3 tests/attacks/timing.py --pier build/release/pier
 	exec python3 tests/crash/crash.py --pier build/release/pier --seconds $(SOAK_SECONDS)
 
 bench: ## Pier, Dovecot and the limit side by side, ten minutes; BENCH_SECONDS, BENCH_ONLY, BENCH_LARGE=1: bench/README.md

@@ -1,4 +1,5 @@
-# Tests that run the built program or look at the source tree; labels: tidy, packaging, clients, crash.
+# Tests that run the built program or look at the source tree; labels: tidy, sandbox, packaging, clients, crash, attacks,
+# faults.
 # tests/run-all.sh runs them once, with the optimised build; a sanitizer build leaves them out.
 
 # What tests/run-all.sh builds: every unit test (asan), and those of the folders that have threads (tsan).
@@ -33,7 +34,28 @@ endforeach()
 pier_program_test(tidy_itself LABEL tidy SECONDS 60
     COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/tidy/tidy_test.py)
 
+# What tests/faults loads in front of the C library of the running program.
+add_library(pier_faults SHARED EXCLUDE_FROM_ALL faults/pier_faults.cc)
+target_compile_options(pier_faults PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Werror -U_FORTIFY_SOURCE)
+
 if(TARGET pier)
+    # pier_fault_test(part SECONDS time-limit [argument...]): one part of tests/faults/faults.py
+    function(pier_fault_test part)
+        cmake_parse_arguments(arg "" "SECONDS" "" ${ARGN})
+        pier_program_test(faults_${part} LABEL faults SECONDS ${arg_SECONDS}
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/faults/faults.py --pier $<TARGET_FILE:pier>
+                --shim $<TARGET_FILE:pier_faults> ${arg_UNPARSED_ARGUMENTS} ${part})
+    endfunction()
+    pier_program_test(faults_itself LABEL faults SECONDS 60
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/faults/shim_test.py --shim $<TARGET_FILE:pier_faults>)
+    pier_fault_test(errno SECONDS 300 --sample 100)
+    pier_fault_test(start SECONDS 300 --sample 30)
+    pier_fault_test(index SECONDS 300)
+    pier_fault_test(space SECONDS 300 --runs 2)
+    pier_fault_test(descriptors SECONDS 300)
+    pier_fault_test(clock SECONDS 300)
+    pier_fault_test(memory SECONDS 300)
+    pier_fault_test(flipped SECONDS 300 --runs 3)
     foreach(client curl poplib net_pop3 fetchmail mpop getmail)
         pier_program_test(client_${client} LABEL clients SECONDS 600
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/clients.py --pier $<TARGET_FILE:pier> ${client})
@@ -47,6 +69,20 @@ if(TARGET pier)
     endforeach()
     pier_program_test(crash_kills LABEL crash SECONDS 900
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/crash/crash.py --pier $<TARGET_FILE:pier> --kills 200)
+    foreach(part server dropped unit binary)
+        pier_program_test(sandbox_${part} LABEL sandbox SECONDS 300
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/sandbox/sandbox.py --source ${CMAKE_SOURCE_DIR}
+                --pier $<TARGET_FILE:pier> ${part})
+        set_tests_properties(sandbox_${part} PROPERTIES SKIP_RETURN_CODE 77)   # needs root
+    endforeach()
+    # The rows that take most time run beside the others.
+    set(long_attacks many_names,endless_line,time_limits,no_descriptors,idle_connections)
+    pier_program_test(attacks LABEL attacks SECONDS 600
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/attacks/attacks.py --pier $<TARGET_FILE:pier> --except ${long_attacks})
+    pier_program_test(attacks_long LABEL attacks SECONDS 600
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/attacks/attacks.py --pier $<TARGET_FILE:pier> --only ${long_attacks})
+    pier_program_test(attacks_scanners LABEL attacks SECONDS 1200
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/attacks/scanners.py --pier $<TARGET_FILE:pier>)
     foreach(part units activation manual fail2ban deb demo)
         pier_program_test(packaging_${part} LABEL packaging SECONDS 300
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/packaging/packaging.py --source ${CMAKE_SOURCE_DIR}

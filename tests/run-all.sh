@@ -14,7 +14,7 @@ packaging/build.sh asan -DPIER_TESTS=ON unit_tests
 packaging/build.sh tsan -DPIER_TESTS=ON threaded_tests
 # Only the fuzzers and what they link: clang 14 cannot compile coroutines with sanitizers.
 packaging/build.sh fuzz fuzz/all
-packaging/build.sh release -DPIER_TESTS=ON pier
+packaging/build.sh release -DPIER_TESTS=ON pier pier_faults
 echo "built in $(($(date +%s) - started)) s"
 
 python3 tests/all_tests.py --into build/all --fuzz-seconds "${FUZZ_SECONDS:-20}" \

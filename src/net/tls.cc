@@ -1,6 +1,7 @@
 #include "net/tls.h"
 
 #include <cstring>
+#include <ctime>
 
 #include <fmt/format.h>
 #include <openssl/err.h>
@@ -40,12 +41,17 @@ int select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_length, 
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-// X509_cmp_current_time() gives 0 for a time that it cannot read: that is no time to trust.
+// A certificate is often made a moment before it is used, and this machine's clock may be behind the
+// authority's: one that begins within a day is taken.
+constexpr std::time_t clock_behind_max_s = 24 * 3600;
+
+// The comparisons give 0 for a time that cannot be read: that is no time to trust.
 Result<void> check_time(const X509* certificate, const std::string& file) {
     if (X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0)
         return Error{ErrorKind::invalid,
                      fmt::format("the certificate {} has expired; put a new one there", file)};
-    if (X509_cmp_current_time(X509_get0_notBefore(certificate)) >= 0)
+    std::time_t tomorrow = std::time(nullptr) + clock_behind_max_s;
+    if (X509_cmp_time(X509_get0_notBefore(certificate), &tomorrow) >= 0)
         return Error{
             ErrorKind::invalid,
             fmt::format("the certificate {} is not yet valid; look at its dates (openssl x509 -noout "

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -242,6 +243,29 @@ TEST_F(TlsTest, OldVersionsAreRefused) {
         [&] { EXPECT_EQ(connect(), nullptr); });
 }
 
+TEST_F(TlsTest, RenegotiationIsRefusedAndTheClientIsTold) {
+    SSL_CTX_set_max_proto_version(client_context_, TLS1_2_VERSION);
+    run(
+        [&](Connection& connection) -> Task<void> {
+            EXPECT_TRUE((co_await connection.start_tls(*tls_, "pop3")).has_value());
+            EXPECT_TRUE((co_await connection.write("+OK\r\n")).has_value());
+            (void)co_await connection.read();  // nothing of ours is written any more
+        },
+        [&] {
+            const timeval limit{.tv_sec = 20, .tv_usec = 0};
+            ::setsockopt(client_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+            SSL* ssl = connect();
+            ASSERT_NE(ssl, nullptr);
+            char buffer[16];
+            EXPECT_EQ(SSL_read(ssl, buffer, sizeof buffer), 5);
+            EXPECT_EQ(SSL_renegotiate(ssl), 1);
+            ERR_clear_error();
+            EXPECT_NE(SSL_do_handshake(ssl), 1);
+            EXPECT_EQ(ERR_GET_REASON(ERR_get_error()), SSL_R_NO_RENEGOTIATION);
+            SSL_free(ssl);
+        });
+}
+
 TEST_F(TlsTest, AWrongAlpnIsRefusedAndTheRightOneTaken) {
     static constexpr unsigned char imap[] = "\x04imap";
     SSL_CTX_set_alpn_protos(client_context_, imap, sizeof imap - 1);
@@ -278,7 +302,7 @@ TEST_F(TlsTest, ABrokenCertificateIsRefusedAndTheOldOneKept) {
     EXPECT_NE(reloaded.error().text.find("expired"), std::string::npos);
     EXPECT_GE(tls_->days_left(), 29);
 
-    test::make_certificate(files_, 60, 1);  // begins tomorrow
+    test::make_certificate(files_, 60, 2);  // begins in two days
     reloaded = tls_->reload({files_.certificate, files_.key});
     ASSERT_TRUE(reloaded.has_error());
     EXPECT_NE(reloaded.error().text.find("not yet valid"), std::string::npos);
