@@ -1,22 +1,27 @@
 // The methods for accounts, aliases and domains. `api` keeps references to the directory and the store.
 //
-//   account.add      name, [password | password_scheme], [quota_octets], [exclusive]         -> the account
-//   account.show     name                                           -> the account, with "mailboxes"
-//   account.list                                                    -> {"accounts": […]}
-//   account.passwd   name, password | password_scheme               -> the account; "" as scheme takes the
-//   password away account.change   name, [quota_octets], [exclusive], [allow […]], [deny […]]  -> the
-//   account; the lists are networks from which it may log in, and may not account.disable  name, [text] ->
-//   the account account.enable   name                                           -> the account account.remove
-//   name                                           -> {}       with all its mail alias.add        address,
-//   targets […]                           -> the alias; replaces one that is there alias.list -> {"aliases":
-//   […]} alias.remove     address                                        -> {} domain.add       name ->
-//   {"name": …} domain.list                                                     -> {"domains": […]}
-//   domain.remove    name                                           -> {}
+// clang-format off
+//   account.add      name, [password | password_scheme], [quota_octets], [exclusive]  -> the account
+//   account.show     name                                -> the account, with "mailboxes"
+//   account.list                                         -> {"accounts": […]}
+//   account.passwd   name, password | password_scheme    -> the account; "" as scheme: no password
+//   account.change   name, [quota_octets], [exclusive], [allow […]], [deny […]]       -> the account
+//                    the lists: networks from which it may log in, and may not
+//   account.disable  name, [text]                        -> the account
+//   account.enable   name                                -> the account
+//   account.remove   name                                -> {}; with all its mail
+//   alias.add        address, targets […]                -> the alias; replaces one that is there
+//   alias.list                                           -> {"aliases": […]}
+//   alias.remove     address                             -> {}
+//   domain.add       name                                -> {"name": …}
+//   domain.list                                          -> {"domains": […]}
+//   domain.remove    name                                -> {}
+// clang-format on
 //
 // An account is
-// {"name","id","created","password","scram","disabled","disabled_text","exclusive","quota_octets","messages",
-// "octets"}: "password" is only the name of its scheme ("ARGON2ID", "" for none), and "scram" whether keys
-// are there.
+// {"name","id","created","password","scram","disabled","disabled_text","exclusive","quota_octets","allow",
+// "deny","messages","octets"}: "password" is only the name of its scheme ("ARGON2ID", "" for none), and
+// "scram" whether keys are there.
 #pragma once
 
 #include "admin/api.h"
