@@ -98,6 +98,8 @@ class Driver {
             static const wire::ScramKeys sha256 =
                 wire::derive_scram_keys(wire::ScramHash::sha256, "p", "s", 1);
             session.on_keys(keys->hash == wire::ScramHash::sha1 ? sha1 : sha256, "n");
+        } else if (const auto* wrong = std::get_if<pop3::WrongProof>(&action)) {
+            require(!wrong->user.empty(), "a wrong proof is somebody's");
         } else if (const auto* login = std::get_if<pop3::Login>(&action)) {
             check_login_allowed();
             require(!login->user.empty(), "a login names a user");
