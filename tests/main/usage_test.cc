@@ -259,7 +259,8 @@ TEST_F(Usage, BashCompletes) {
             .second;
     };
     EXPECT_EQ(complete("acc"), "account\n");
-    EXPECT_EQ(complete("account d"), "disable\n");
+    EXPECT_EQ(complete("account di"), "disable\n");
+    EXPECT_EQ(complete("account d"), "disable deny\n");
     EXPECT_EQ(complete("account --json ch"), "change\n");
     EXPECT_EQ(complete("account add x --qu"), "--quota\n");
     EXPECT_EQ(complete("account change x --exclusive \"\""), "on off\n");
