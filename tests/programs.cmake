@@ -50,6 +50,7 @@ if(TARGET pier)
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/faults/shim_test.py --shim $<TARGET_FILE:pier_faults>)
     pier_fault_test(errno SECONDS 300 --sample 100)
     pier_fault_test(start SECONDS 300 --sample 30)
+    pier_fault_test(power SECONDS 600 --runs 30)
     pier_fault_test(index SECONDS 300)
     pier_fault_test(space SECONDS 300 --runs 2)
     pier_fault_test(descriptors SECONDS 300)
@@ -83,6 +84,9 @@ if(TARGET pier)
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/attacks/attacks.py --pier $<TARGET_FILE:pier> --only ${long_attacks})
     pier_program_test(attacks_scanners LABEL attacks SECONDS 1200
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/attacks/scanners.py --pier $<TARGET_FILE:pier>)
+    pier_program_test(attacks_outside LABEL attacks SECONDS 120
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/attacks/outside.py --pier $<TARGET_FILE:pier>)
+    set_tests_properties(attacks_outside PROPERTIES SKIP_RETURN_CODE 77)   # needs a network namespace
     foreach(part units activation manual fail2ban deb demo)
         pier_program_test(packaging_${part} LABEL packaging SECONDS 300
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/packaging/packaging.py --source ${CMAKE_SOURCE_DIR}

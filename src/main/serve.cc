@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -48,6 +49,14 @@ int next_signal(const sigset_t& set) {
     const timespec second{1, 0};
     const int number = ::sigtimedwait(&set, nullptr, &second);
     return number > 0 ? number : 0;
+}
+
+// What systemd (or whoever started us) is told of our state. It may not be there.
+void notify(const char* state) {
+    if (const int result = ::sd_notify(0, state); result < 0)
+        log::warning("notify.failed", {{"state", state},
+                                       {"reason", std::strerror(-result)},
+                                       {"hint", "who started the server may think that it hangs"}});
 }
 
 int fail(const char* doing, const Error& error) {
@@ -122,13 +131,13 @@ void watch(Running& running, const sigset_t& signals) {
             return;
         }
         if (number == SIGHUP) {
-            ::sd_notify(0, "RELOADING=1");
+            notify("RELOADING=1");
             if (const auto reloaded = running.reload(); !reloaded)
                 log::error("reload.failed", {{"reason", reloaded.error().text}});
-            ::sd_notify(0, "READY=1");
+            notify("READY=1");
         }
         running.tick();
-        if (watchdog && running.responsive()) ::sd_notify(0, "WATCHDOG=1");
+        if (watchdog && running.responsive()) notify("WATCHDOG=1");
     }
 }
 
@@ -164,11 +173,11 @@ int serve(const Config& config, const std::string& config_file) {
     running.sandboxed(sandbox);
     running.start();
     log::info("ready", {{"version", PIER_VERSION}, {"listening", running.ready_text()}});
-    ::sd_notify(0, "READY=1");
+    notify("READY=1");
 
     watch(running, signals);
 
-    ::sd_notify(0, "STOPPING=1");
+    notify("STOPPING=1");
     // A second signal means: now.
     running.stop([&] {
         const timespec none{0, 0};

@@ -20,7 +20,7 @@ PARTS = {
     "errno": ("injected", "run", "each system call of a dialogue fails in turn; --sample N takes N of them"),
     "start": ("injected", "run_start", "each system call of a start fails in turn; --sample N takes N of them"),
     "power": ("power", "run", "the power fails under load, --runs N times"),
-    "index": ("power", "run_index", "the power fails when the index has begun a new log"),
+    "index": ("power", "run_index", "the power fails when the index has been written out several times"),
     "space": ("space", "run", "the disk is full, and has space again"),
     "descriptors": ("descriptors", "run", "file descriptors are used up"),
     "clock": ("clock", "run", "the wall clock is set back and forward"),

@@ -9,6 +9,12 @@
 #include "store/log/checksum.h"
 
 namespace pier::store::log {
+namespace {
+
+// As much of the log's end, at most, a start reads again after a crash.
+constexpr std::uint64_t unflushed_octets_max = 64 << 20;
+
+}  // namespace
 
 Result<std::unique_ptr<File>> create_segment(Disk& disk, const SegmentHeader& header) {
     const std::string name = segment_name(header.number);
@@ -151,11 +157,20 @@ std::optional<Error> Appender::build_and_write(std::deque<std::unique_ptr<Operat
     if (const auto octets = active_.table.size() + group.table().size(); octets > active_.table.capacity())
         active_.table.reserve(octets + octets / 2);
     if (auto failure = make_durable(group)) return failure;
+    unflushed_octets_ += group.end() - active_.end;
     active_.end = group.end();
     active_.table += group.table();
     groups_ += group.records() > 0 ? 1 : 0;
     group_records_ += group.records();
+    flush_index_now_and_then();
     return std::nullopt;
+}
+
+void Appender::flush_index_now_and_then() {
+    if (unflushed_octets_ < unflushed_octets_max) return;
+    unflushed_octets_ = 0;
+    // A failure shows at the next change of the index.
+    static_cast<void>(index_.flush(Wait::no_wait));
 }
 
 std::optional<Error> Appender::make_durable(Group& group) {

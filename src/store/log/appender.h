@@ -70,6 +70,7 @@ class Appender {
     void run_group(std::deque<std::unique_ptr<Operation>> operations);
     std::optional<Error> build_and_write(std::deque<std::unique_ptr<Operation>>& operations);
     std::optional<Error> make_durable(Group& group);
+    void flush_index_now_and_then();
     Error undo(Error cause);
     Error take_back(Error cause);
     Error stop_for_good(Error cause);
@@ -86,6 +87,7 @@ class Appender {
     const ChecksumKey key_;
     bool sealed_ = false;  // the active segment is: a new one must begin
     bool index_needs_resume_ = false;
+    std::uint64_t unflushed_octets_ = 0;  // of the log, about, since the index was flushed
 
     std::mutex mutex_;
     std::condition_variable wake_;

@@ -414,7 +414,7 @@ Result<bool> Cleaner::clean_segment(std::uint32_t number) {
     if (done) done = perform<RestateMentionedOperation>(appender_, number, mentioned);
     if (done) done = perform<ForgetOperation>(appender_, number);
     // An index from before this would look for the segment, and bring back what was removed.
-    if (done) done = index_.sync();
+    if (done) done = index_.flush(Wait::may_block);
     if (!done) return done.error();
     // It counts as there until it is gone for good: removals of what it states must not be dropped before.
     segment->keep_open();

@@ -19,8 +19,8 @@
 namespace pier::store::log {
 namespace {
 
-// Opening replays the write-ahead log: it is kept short.
-constexpr std::uint64_t log_octets_max = 4 << 20;
+// Of changes that are in memory alone. After a crash they are replayed from the log.
+constexpr std::size_t memtable_octets = 8 << 20;
 // As many removed keys among so many behind each other make RocksDB clean up.
 constexpr std::size_t deletions_window = 4096, deletions_trigger = 2048;
 // Keys are looked up one by one if they are fewer than this, and with steps up to this far apart walked to.
@@ -55,9 +55,7 @@ class NoRecoveryByItself : public rocksdb::EventListener {
 rocksdb::Options rocksdb_options(std::uint64_t cache_octets) {
     rocksdb::Options options;
     options.create_if_missing = true;
-    // Never reached: Index::write() begins a new write-ahead log long before.
-    options.write_buffer_size = 8 * log_octets_max;
-    options.max_total_wal_size = log_octets_max;  // of which it allocates as much at once
+    options.write_buffer_size = memtable_octets;
     options.max_background_jobs = 2;
     options.max_open_files = 256;
     options.info_log = std::make_shared<IndexLogger>();
@@ -130,8 +128,8 @@ Result<void> Index::destroy(const std::string& folder) {
 
 Index::~Index() {
     if (!db_) return;
-    // So that the next opening has no write-ahead log to replay. Failing here loses nothing.
-    static_cast<void>(db_->Flush(rocksdb::FlushOptions()));
+    // So that the next opening has nothing to replay. Failing here loses nothing.
+    static_cast<void>(flush(Wait::may_block));
     static_cast<void>(db_->Close());
 }
 
@@ -179,27 +177,23 @@ Error Index::malformed() {
     return {ErrorKind::corrupt, "a value of the index is malformed; `pier store rebuild` makes it anew"};
 }
 
-Result<void> Index::sync() {
-    const auto status = db_->FlushWAL(true);
+Result<void> Index::flush(Wait wait) {
+    rocksdb::FlushOptions options;
+    options.wait = wait == Wait::may_block;
+    const auto status = db_->Flush(options);
     if (!status.ok()) return to_error(status);
     return {};
 }
 
-// The write-ahead log may lose its end with the power, but never its middle: an old one is durable before
-// there is a new one. RocksDB alone would write to the new one while the old one is not safe yet; if that was
-// lost, the position in the new one said that all was known.
+// Without RocksDB's write-ahead log: the segments are one. It could not be trusted either: what a power
+// failure leaves of a file that was not synced may have holes, pages of zeros, and RocksDB passes over those
+// without a word. What it flushes from memory is all that was committed up to some moment, and the position
+// with it.
 Result<void> Index::write(rocksdb::WriteBatch& batch) {
-    if (logged_octets_ > log_octets_max) {
-        rocksdb::Status status = db_->FlushWAL(true);
-        rocksdb::FlushOptions behind;
-        behind.wait = false;
-        if (status.ok()) status = db_->Flush(behind);
-        if (!status.ok()) return to_error(status);
-        logged_octets_ = 0;
-    }
-    logged_octets_ += batch.GetDataSize();
+    rocksdb::WriteOptions options;
+    options.disableWAL = true;
     try {
-        const auto status = db_->Write(rocksdb::WriteOptions(), &batch);
+        const auto status = db_->Write(options, &batch);
         if (!status.ok()) return to_error(status);
     } catch (const std::bad_alloc&) {
         return Error{ErrorKind::io, "the index: no memory for a change, half of which may be made"};

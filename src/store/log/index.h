@@ -192,16 +192,16 @@ class Index {
     // After a failed write for lack of space: tries to go on. False if it cannot yet.
     bool resume();
 
-    // Makes durable what has been committed. Needed only before something goes that an older index would
-    // miss.
-    Result<void> sync();
+    // Makes durable what has been committed; without waiting for that if the caller may not block. Needed
+    // before something goes that an older index would miss, and now and then, so that a crash leaves little
+    // to replay.
+    Result<void> flush(Wait wait);
 
   private:
     friend class Batch;
     Index() = default;
     Result<void> write(rocksdb::WriteBatch& batch);
     std::unique_ptr<rocksdb::DB> db_;
-    std::uint64_t logged_octets_ = 0;  // in RocksDB's present write-ahead log, about
 };
 
 // Changes that become visible together. Reads see the index with the changes made so far. One thread.
@@ -225,7 +225,7 @@ class Batch {
         return value ? decode<T>(*value) : std::nullopt;
     }
 
-    Result<void> commit();  // not synced: the log is the truth
+    Result<void> commit();  // in memory, until it is flushed: the log is the truth
     void clear();
     // What commit() would fail with already, because something could not be read.
     const std::optional<Error>& failure() const { return failure_; }

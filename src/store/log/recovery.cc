@@ -34,6 +34,9 @@ class Recovery {
             if (auto made = begin_segment(1); !made) return made.error();
         } else {
             if (auto replayed = replay(); !replayed) return replayed.error();
+            // So that it is not done again after the next crash.
+            if (result_.rebuilt || result_.replayed_records > 0)
+                if (auto flushed = result_.index->flush(Wait::may_block); !flushed) return flushed.error();
         }
         return std::move(result_);
     }
