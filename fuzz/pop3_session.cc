@@ -48,6 +48,7 @@ class Driver {
 
     std::string play(std::size_t block_octets) {
         pop3::Session session(limits_, {.tls_active = tls(),
+                                        .channel = channel(),
                                         .tls_available = (c_.facts & 2) != 0,
                                         .clear_login_allowed = (c_.facts & 4) != 0});
         bool just_tls = false;
@@ -64,7 +65,7 @@ class Driver {
                 require(!tls_started_ && !tls(), "TLS starts once");
                 require(session.state() == pop3::Session::State::authorization, "TLS starts before login");
                 tls_started_ = just_tls = true;
-                session.on_tls();
+                session.on_tls(channel());
             } else {
                 answer(session, action);
             }
@@ -75,6 +76,9 @@ class Driver {
 
   private:
     bool tls() const { return c_.facts & 1; }
+    wire::SaslChannel channel() const {
+        return c_.facts & 32 ? wire::SaslChannel::bindable : wire::SaslChannel::unbound;
+    }
 
     void give_input(pop3::Session& session, std::size_t block_octets) {
         if (c_.event != 0 && ++inputs_ == (c_.event & 127)) {
@@ -97,7 +101,8 @@ class Driver {
             static const wire::ScramKeys sha1 = wire::derive_scram_keys(wire::ScramHash::sha1, "p", "s", 1);
             static const wire::ScramKeys sha256 =
                 wire::derive_scram_keys(wire::ScramHash::sha256, "p", "s", 1);
-            session.on_keys(keys->hash == wire::ScramHash::sha1 ? sha1 : sha256, "n");
+            session.on_keys(keys->hash == wire::ScramHash::sha1 ? sha1 : sha256, "n",
+                            keys->channel_binding.empty() ? "" : "b");
         } else if (const auto* wrong = std::get_if<pop3::WrongProof>(&action)) {
             require(!wrong->user.empty(), "a wrong proof is somebody's");
         } else if (const auto* login = std::get_if<pop3::Login>(&action)) {

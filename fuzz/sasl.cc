@@ -1,7 +1,7 @@
 // The SASL exchanges with any responses: nothing is proven without the proof, and a finished exchange stays
-// finished. Input: one octet for the mechanism, the initial response and whether the client knows the
-// password, then responses, each with its length in one octet in front. A client that knows it puts the right
-// proof behind whatever it says last.
+// finished. Input: one octet for the mechanism, the initial response, whether the client knows the password
+// and whether the channel can be bound to, then responses, each with its length in one octet in front. A
+// client that knows it puts the right proof behind whatever it says last.
 #include "wire/sasl.h"
 
 #include <string>
@@ -16,7 +16,7 @@ using pier::fuzz::require;
 
 namespace {
 
-enum Choice : std::uint8_t { initial_response = 0x80, knows_password = 0x40 };
+enum Choice : std::uint8_t { initial_response = 0x80, knows_password = 0x40, bindable = 0x20 };
 
 // One exchange has at most this many steps that are not an end: SCRAM's.
 constexpr int challenges_max = 3;
@@ -41,9 +41,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     const std::uint8_t choice = data[0];
     std::string_view rest = pier::fuzz::text_of(data + 1, size - 1);
-    const auto mechanisms = sasl_mechanisms();
+    const auto channel = (choice & bindable) != 0 ? SaslChannel::bindable : SaslChannel::unbound;
+    const auto mechanisms = sasl_mechanisms(channel);
     const std::string_view mechanism = mechanisms[choice % 16 % mechanisms.size()];
-    const auto exchange = SaslExchange::begin(mechanism);
+    const auto exchange = SaslExchange::begin(mechanism, channel);
 
     std::string said;  // by the client, last
     const auto next = [&rest, &said] {
@@ -65,7 +66,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             const ScramKeys& keys = hash == ScramHash::sha1 ? sha1 : sha256;
             const auto first = parse_scram_client_first(said);
             require(first.has_value(), "keys are needed for a message that could be read");
-            step = exchange->on_keys(keys, "nonce");
+            step = exchange->on_keys(keys, "nonce", need->channel_binding.empty() ? "" : "bound");
             const auto* server_first = std::get_if<SaslChallenge>(&step);
             if (server_first == nullptr || (choice & knows_password) == 0) continue;
             require(++challenges <= challenges_max, "an exchange ends");

@@ -69,6 +69,12 @@ class Connection final : private EventLoop::Watcher {
     bool tls() const { return tls_ != nullptr; }
     std::string tls_text()
         const;  // "TLSv1.3/TLS_AES_128_GCM_SHA256", "+resumed" behind it; empty without TLS
+    // What identifies the TLS channel to both ends: "tls-exporter" (RFC 9266; with TLS 1.3) or
+    // "tls-server-end-point" (RFC 5929 §4). Raw octets; empty if there is none of that type.
+    std::string channel_binding(std::string_view type) const {
+        return tls_ ? tls_->channel_binding(type) : std::string();
+    }
+    bool has_exporter() const { return tls_ && tls_->has_exporter(); }
     const Endpoint& peer() const { return peer_; }
     const Endpoint& local() const { return local_; }
     EventLoop& loop() { return loop_; }

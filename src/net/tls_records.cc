@@ -55,9 +55,9 @@ EVP_MAC_CTX* hmac_with(std::size_t digest_octets) {
     return context.get();
 }
 
-// HKDF-Expand-Label (RFC 8446 §7.1) with an empty context, of at most one hash's length: then HKDF-Expand
-// (RFC 5869 §2.3) is one HMAC. The secret is as long as the hash.
-bool expand_label(std::span<const unsigned char> secret, std::string_view label,
+// HKDF-Expand-Label (RFC 8446 §7.1) of at most one hash's length: then HKDF-Expand (RFC 5869 §2.3) is one
+// HMAC. The secret is as long as the hash.
+bool expand_label(std::span<const unsigned char> secret, std::string_view label, std::string_view context,
                   std::span<unsigned char> out) {
     EVP_MAC_CTX* hmac = hmac_with(secret.size());
     std::string info;
@@ -66,7 +66,8 @@ bool expand_label(std::span<const unsigned char> secret, std::string_view label,
     info += static_cast<char>(6 + label.size());
     info += "tls13 ";
     info += label;
-    info += '\0';  // the context's length
+    info += static_cast<char>(context.size());
+    info += context;
     info += '\1';  // the first block
     std::array<unsigned char, EVP_MAX_MD_SIZE> block;
     std::size_t octets = 0;
@@ -117,33 +118,34 @@ const TlsRecords::Suite* TlsRecords::suite_of(std::uint16_t id) {
     return at == suites.end() || at->cipher == nullptr ? nullptr : &*at;
 }
 
+TlsRecords::Secret::~Secret() {
+    OPENSSL_cleanse(octets.data(), octets.size());
+}
+
 TlsRecords::Direction::~Direction() {
-    OPENSSL_cleanse(secret.data(), secret.size());
     OPENSSL_cleanse(key.data(), key.size());
 }
 
-bool TlsRecords::Direction::set_secret(std::string_view hex) {
-    secret_octets = 0;
-    if (hex.size() % 2 != 0 || hex.size() > 2 * secret.size()) return false;
+bool TlsRecords::Secret::set(std::string_view hex) {
+    size = 0;
+    if (hex.size() % 2 != 0 || hex.size() > 2 * octets.size()) return false;
     for (std::size_t i = 0; i < hex.size(); i += 2) {
         const int high = digit(hex[i]), low = digit(hex[i + 1]);
         if (high < 0 || low < 0) return false;
-        secret[i / 2] = static_cast<unsigned char>(high * 16 + low);
+        octets[i / 2] = static_cast<unsigned char>(high * 16 + low);
     }
-    secret_octets = hex.size() / 2;
+    size = hex.size() / 2;
     return true;
 }
 
 bool TlsRecords::Direction::make_keys(const Suite& suite) {
-    const std::span<const unsigned char> from(secret.data(), suite.digest_octets);
     records = 0;
-    return expand_label(from, "key", {key.data(), suite.key_octets}) && expand_label(from, "iv", iv);
+    return expand_label(secret.span(), "key", {}, {key.data(), suite.key_octets}) &&
+           expand_label(secret.span(), "iv", {}, iv);
 }
 
 bool TlsRecords::Direction::update(const Suite& suite) {
-    return expand_label({secret.data(), suite.digest_octets}, "traffic upd",
-                        {secret.data(), suite.digest_octets}) &&
-           make_keys(suite);
+    return expand_label(secret.span(), "traffic upd", {}, secret.span()) && make_keys(suite);
 }
 
 // RFC 8446 §5.3
@@ -156,12 +158,26 @@ std::array<unsigned char, 12> TlsRecords::Direction::nonce() const {
 
 bool TlsRecords::begin(std::uint16_t suite, std::uint64_t written) {
     suite_ = suite_of(suite);
-    if (suite_ == nullptr || in_.secret_octets != suite_->digest_octets ||
-        out_.secret_octets != suite_->digest_octets)
+    if (suite_ == nullptr || in_.secret.size != suite_->digest_octets ||
+        out_.secret.size != suite_->digest_octets)
         return false;
     if (!in_.make_keys(*suite_) || !out_.make_keys(*suite_)) return false;
     out_.records = written;
     return true;
+}
+
+bool TlsRecords::export_secret(std::string_view label, std::span<unsigned char> out) const {
+    if (exporter_.size != suite_->digest_octets || out.size() > suite_->digest_octets) return false;
+    std::array<char, EVP_MAX_MD_SIZE> of_nothing;
+    unsigned int octets = 0;
+    if (EVP_Digest("", 0, reinterpret_cast<unsigned char*>(of_nothing.data()), &octets,
+                   exporter_.size == 32 ? EVP_sha256() : EVP_sha384(), nullptr) != 1)
+        return false;
+    const std::string_view hash(of_nothing.data(), octets);
+    Secret derived;
+    derived.size = exporter_.size;
+    return expand_label(exporter_.span(), label, hash, derived.span()) &&
+           expand_label(derived.span(), "exporter", hash, out);
 }
 
 bool TlsRecords::seal_one(std::uint8_t type, std::string_view text, std::string& out) {

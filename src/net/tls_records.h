@@ -21,8 +21,9 @@ class TlsRecords {
     static constexpr std::size_t extra_octets = 5 + 1 + 16;  // header, inner type, tag
 
     // A traffic secret as OpenSSL's key log gives it (hexadecimal). False: not one of this length.
-    bool set_client_secret(std::string_view hex) { return in_.set_secret(hex); }
-    bool set_server_secret(std::string_view hex) { return out_.set_secret(hex); }
+    bool set_client_secret(std::string_view hex) { return in_.secret.set(hex); }
+    bool set_server_secret(std::string_view hex) { return out_.secret.set(hex); }
+    bool set_exporter_secret(std::string_view hex) { return exporter_.set(hex); }
 
     // `suite` is the cipher suite's number (RFC 8446 §B.4). Takes the connection over, when both secrets are
     // there. `written` records were sent under the server's secret already (tickets). False: not a cipher
@@ -46,16 +47,26 @@ class TlsRecords {
     bool owes_key_update() const { return owes_key_update_; }
     bool seal_key_update(std::string& out);
 
+    // What only the two ends of this connection know (RFC 8446 §7.5), for that label and an empty context; at
+    // most as long as the suite's hash. False: there is no exporter secret, or a fault in OpenSSL.
+    bool export_secret(std::string_view label, std::span<unsigned char> out) const;
+
   private:
     struct Suite;
+    struct Secret {
+        std::array<unsigned char, 48> octets{};
+        std::size_t size = 0;
+        ~Secret();
+        bool set(std::string_view hex);
+        std::span<unsigned char> span() { return {octets.data(), size}; }
+        std::span<const unsigned char> span() const { return {octets.data(), size}; }
+    };
     struct Direction {
-        std::array<unsigned char, 48> secret{};
+        Secret secret;
         std::array<unsigned char, 32> key{};
         std::array<unsigned char, 12> iv{};
-        std::size_t secret_octets = 0;
         std::uint64_t records = 0;
         ~Direction();
-        bool set_secret(std::string_view hex);
         bool make_keys(const Suite& suite);
         bool update(const Suite& suite);  // RFC 8446 §7.2
         std::array<unsigned char, 12> nonce() const;
@@ -69,6 +80,7 @@ class TlsRecords {
 
     const Suite* suite_ = nullptr;
     Direction in_, out_;
+    Secret exporter_;
     const char* reason_ = "no reason given";
     std::uint8_t alert_ = 0;  // close_notify
     std::uint8_t updates_in_a_row_ = 0;

@@ -1,12 +1,14 @@
 #include "net/tls_stream.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -21,6 +23,20 @@ constexpr std::size_t text_octets_per_send = 2 * TlsRecords::text_octets_max;
 
 // Holds a ticket and a greeting, or the replies of a session that fetches nothing.
 constexpr std::size_t held_octets_max = 4096;
+
+// The certificate's hash, by the hash of its signature; nothing if that has none of its own (RFC 5929 §4.1).
+std::string end_point_of(const X509* certificate) {
+    int digest = NID_undef;
+    if (certificate == nullptr ||
+        X509_get_signature_info(const_cast<X509*>(certificate), &digest, nullptr, nullptr, nullptr) != 1)
+        return {};
+    const bool old = digest == NID_md5 || digest == NID_sha1;
+    const EVP_MD* hash = old ? EVP_sha256() : EVP_get_digestbynid(digest);
+    std::array<unsigned char, EVP_MAX_MD_SIZE> octets;
+    unsigned int count = 0;
+    if (hash == nullptr || X509_digest(certificate, hash, octets.data(), &count) != 1) return {};
+    return {reinterpret_cast<const char*>(octets.data()), count};
+}
 
 bool would_block(int error_number) {
     return error_number == EAGAIN || error_number == EWOULDBLOCK;
@@ -62,6 +78,7 @@ std::unique_ptr<TlsStream> TlsStream::make(const Tls& tls, int fd, const char* a
 
 TlsStream::~TlsStream() {
     if (ssl_ != nullptr) SSL_free(ssl_);
+    X509_free(certificate_);
 }
 
 TlsStream& TlsStream::of(const SSL* ssl) {
@@ -201,12 +218,15 @@ TlsStream::Step TlsStream::handshake(std::span<char> lent) {
 void TlsStream::on_secret(const SSL* ssl, const char* line) {
     TlsStream& stream = of(ssl);
     const std::string_view text(line);
-    const bool client = text.starts_with("CLIENT_TRAFFIC_SECRET_0 ");
-    if (!client && !text.starts_with("SERVER_TRAFFIC_SECRET_0 ")) return;
-    const std::string_view secret = text.substr(text.rfind(' ') + 1);
+    const std::string_view name = text.substr(0, text.find(' '));
+    bool (TlsRecords::*const set)(std::string_view) =
+        name == "CLIENT_TRAFFIC_SECRET_0"   ? &TlsRecords::set_client_secret
+        : name == "SERVER_TRAFFIC_SECRET_0" ? &TlsRecords::set_server_secret
+        : name == "EXPORTER_SECRET"         ? &TlsRecords::set_exporter_secret
+                                            : nullptr;
+    if (set == nullptr) return;
     if (!stream.records_) stream.records_ = std::make_unique<TlsRecords>();
-    if (client) stream.records_->set_client_secret(secret);
-    if (!client) stream.records_->set_server_secret(secret);
+    (*stream.records_.*set)(text.substr(text.rfind(' ') + 1));
 }
 
 // The end of the handshake. Where TlsRecords can go on alone, OpenSSL's state goes.
@@ -229,6 +249,8 @@ void TlsStream::hand_over() {
     }
     cipher_name_ = SSL_CIPHER_get_name(cipher);
     resumed_ = SSL_session_reused(ssl_) == 1;
+    certificate_ = SSL_get_certificate(ssl_);
+    X509_up_ref(certificate_);
     SSL_free(std::exchange(ssl_, nullptr));
     bio_ = nullptr;
 }
@@ -325,6 +347,24 @@ Error TlsStream::error(const char* doing) {
     if (error_number_ != 0) return errno_error(error_number_, doing);
     if (broken_) return {ErrorKind::io, fmt::format("cannot {}: {}", doing, records_->reason())};
     return {ErrorKind::io, fmt::format("cannot {}: {}", doing, tls_error_text())};
+}
+
+bool TlsStream::has_exporter() const {
+    return ssl_ == nullptr || SSL_version(ssl_) == TLS1_3_VERSION;
+}
+
+std::string TlsStream::channel_binding(std::string_view type) const {
+    if (type == "tls-server-end-point")
+        return end_point_of(ssl_ != nullptr ? SSL_get_certificate(ssl_) : certificate_);
+    if (type != "tls-exporter" || !has_exporter()) return {};
+    // RFC 9266 §4.1
+    static constexpr std::string_view label = "EXPORTER-Channel-Binding";
+    std::string octets(32, '\0');
+    auto* out = reinterpret_cast<unsigned char*>(octets.data());
+    const bool made = ssl_ == nullptr ? records_->export_secret(label, {out, octets.size()})
+                                      : SSL_export_keying_material(ssl_, out, octets.size(), label.data(),
+                                                                   label.size(), nullptr, 0, 1) == 1;
+    return made ? octets : std::string();
 }
 
 std::string TlsStream::text() const {

@@ -62,6 +62,10 @@ class TlsStream {
     // "TLSv1.3/TLS_AES_128_GCM_SHA256", "+resumed" behind it.
     std::string text() const;
 
+    // As Connection has them.
+    std::string channel_binding(std::string_view type) const;
+    bool has_exporter() const;
+
     const char* alpn() const { return alpn_; }
     static TlsStream& of(const SSL* ssl);
     // A line of OpenSSL's key log; for Tls, which asks OpenSSL for it.
@@ -92,6 +96,7 @@ class TlsStream {
     BIO* bio_ = nullptr;                   // ssl_ owns it
     std::unique_ptr<TlsRecords> records_;  // TLS 1.3: from hand_over() on
     const char* cipher_name_ = nullptr;    // OpenSSL's, for good
+    X509* certificate_ = nullptr;          // ours, held; from hand_over() on
     bool resumed_ = false, ended_ = false, broken_ = false;
     bool all_held_ = true;    // what OpenSSL has written since the last flush() is in held_
     std::string_view input_;  // in a lent buffer or in early_, within a call

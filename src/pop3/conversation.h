@@ -36,8 +36,8 @@ class Conversation {
     void on_bytes(std::string_view octets);
     void on_eof();
     void on_shutdown();
-    void on_tls();
-    void on_keys(const wire::ScramKeys& keys, std::string_view nonce);
+    void on_tls(wire::SaslChannel channel);
+    void on_keys(const wire::ScramKeys& keys, std::string_view nonce, std::string_view channel_binding);
     void on_keys_refused(const LoginRefused& refused);
     void on_login(LoginReport report);
     void on_mail_sent(MailReport report);

@@ -63,7 +63,7 @@ void Conversation::run_auth(const Arguments& arguments) {
     name_given_ = false;
     // liberal: AUTH alone is in no RFC that is in force, but older clients ask so for the mechanisms.
     if (arguments.count == 0) return list_mechanisms();
-    exchange_ = wire::SaslExchange::begin(arguments[0]);
+    exchange_ = wire::SaslExchange::begin(arguments[0], facts_.channel);
     if (!exchange_) return error("unknown SASL mechanism; CAPA lists them");
     keys_given_ = false;
     if (arguments.count == 1) return take_sasl_step(exchange_->start(std::nullopt));
@@ -80,7 +80,7 @@ void Conversation::run_auth(const Arguments& arguments) {
 
 void Conversation::list_mechanisms() {
     ok("mechanisms follow");
-    for (const auto mechanism : wire::sasl_mechanisms())
+    for (const auto mechanism : wire::sasl_mechanisms(facts_.channel))
         out_.append(mechanism).append("\r\n");
     out_ += ".\r\n";
 }
@@ -108,7 +108,7 @@ void Conversation::take_sasl_step(wire::SaslStep step) {
     }
     if (auto* keys = std::get_if<wire::SaslNeedKeys>(&step)) {
         name_ = keys->user;
-        pending_ = NeedKeys{keys->hash, std::move(keys->user)};
+        pending_ = NeedKeys{keys->hash, std::move(keys->user), std::move(keys->channel_binding)};
         return;
     }
     exchange_.reset();
@@ -124,10 +124,11 @@ void Conversation::take_sasl_step(wire::SaslStep step) {
     }
 }
 
-void Conversation::on_keys(const wire::ScramKeys& keys, std::string_view nonce) {
+void Conversation::on_keys(const wire::ScramKeys& keys, std::string_view nonce,
+                           std::string_view channel_binding) {
     if (!take_report(Awaiting::keys)) return;
     keys_given_ = true;
-    take_sasl_step(exchange_->on_keys(keys, nonce));
+    take_sasl_step(exchange_->on_keys(keys, nonce, channel_binding));
 }
 
 void Conversation::on_keys_refused(const LoginRefused& refused) {
@@ -174,9 +175,10 @@ void Conversation::run_stls(const Arguments&) {
 }
 
 // RFC 2595 §4: what was said before TLS is forgotten; an attacker may have said it.
-void Conversation::on_tls() {
+void Conversation::on_tls(wire::SaslChannel channel) {
     if (!take_report(Awaiting::tls)) return;
     facts_.tls_active = true;
+    facts_.channel = channel;
     name_ = {};
     name_given_ = false;
     bad_commands_ = 0;

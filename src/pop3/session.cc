@@ -27,11 +27,11 @@ void Session::on_eof() {
 void Session::on_shutdown() {
     impl_->on_shutdown();
 }
-void Session::on_tls() {
-    impl_->on_tls();
+void Session::on_tls(wire::SaslChannel channel) {
+    impl_->on_tls(channel);
 }
-void Session::on_keys(const wire::ScramKeys& keys, std::string_view nonce) {
-    impl_->on_keys(keys, nonce);
+void Session::on_keys(const wire::ScramKeys& keys, std::string_view nonce, std::string_view channel_binding) {
+    impl_->on_keys(keys, nonce, channel_binding);
 }
 void Session::on_keys_refused(const LoginRefused& refused) {
     impl_->on_keys_refused(refused);

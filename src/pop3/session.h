@@ -42,6 +42,7 @@ struct Limits {
 // What the listener and the configuration say about this connection.
 struct Facts {
     bool tls_active = false;                          // implicit TLS, or after STLS
+    wire::SaslChannel channel{};                      // whether the driver can tell what identifies it
     bool tls_available = false;                       // STLS may be offered
     bool clear_login_allowed = false;                 // passwords without TLS
     std::string greeting = "Pier POP3 server ready";  // behind "+OK "
@@ -56,8 +57,8 @@ struct Write {
 struct StartTls {};  // on_tls (the driver closes if the handshake fails)
 struct NeedKeys {
     wire::ScramHash hash{};
-    std::string user;
-};  // on_keys, or on_keys_refused
+    std::string user, channel_binding;  // as wire::SaslNeedKeys
+};                                      // on_keys, or on_keys_refused
 struct WrongProof {
     std::string user;
 };  // nothing to report: SCRAM has failed
@@ -109,8 +110,8 @@ class Session {
     void on_bytes(std::string_view octets);  // copied as far as needed
     void on_eof();       // the peer closed, timed out or a write failed; at any time: nothing is removed
     void on_shutdown();  // the server stops: says so, nothing is removed
-    void on_tls();
-    void on_keys(const wire::ScramKeys& keys, std::string_view nonce);
+    void on_tls(wire::SaslChannel channel);
+    void on_keys(const wire::ScramKeys& keys, std::string_view nonce, std::string_view channel_binding);
     void on_keys_refused(const LoginRefused& refused);  // AUTH ends
     void on_login(LoginReport report);
     void on_mail_sent(MailReport report);

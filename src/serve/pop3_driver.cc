@@ -34,9 +34,14 @@ class SnapshotMaildrop : public pop3::Maildrop {
     std::shared_ptr<const store::Snapshot> snapshot_;
 };
 
+wire::SaslChannel channel_of(const Connection& connection) {
+    return connection.has_exporter() ? wire::SaslChannel::bindable : wire::SaslChannel::unbound;
+}
+
 pop3::Facts facts_of(const Connection& connection, const Pop3Service& service, const Pop3Listener& listener) {
     pop3::Facts facts;
     facts.tls_active = connection.tls();
+    facts.channel = channel_of(connection);
     facts.tls_available = listener.tls == TlsUse::starttls && service.tls != nullptr;
     facts.clear_login_allowed =
         listener.clear_login == ClearLogin::always ||
@@ -98,7 +103,8 @@ class Driver {
             if (const auto* refused = std::get_if<auth::Refused>(&given))
                 session_.on_keys_refused(to_client(*refused));
             else
-                session_.on_keys(std::get<wire::ScramKeys>(given), random_text(24));
+                session_.on_keys(std::get<wire::ScramKeys>(given), random_text(24),
+                                 connection_.channel_binding(keys->channel_binding));
         } else if (auto* wrong = std::get_if<pop3::WrongProof>(&action)) {
             gate_.wrong_proof(wrong->user);
             ++service_.failed_logins;
@@ -125,7 +131,7 @@ class Driver {
             co_return false;
         }
         connection_.set_deadline(service_.settings.login_timeout);
-        session_.on_tls();
+        session_.on_tls(channel_of(connection_));
         co_return true;
     }
 

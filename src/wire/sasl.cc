@@ -13,7 +13,10 @@ namespace pier::wire {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> mechanisms{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"};
+// The first two are those that bind a channel.
+constexpr std::array<std::string_view, 6> mechanisms{
+    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"};
+constexpr std::size_t binding_mechanisms = 2;
 
 SaslFailed malformed() {
     return {"malformed response"};
@@ -95,10 +98,10 @@ class Login final : public SaslExchange {
     std::string user_;
 };
 
-// RFC 5802 §5, without channel binding.
+// RFC 5802 §5. `plus`: bound to the channel (§6).
 class Scram final : public SaslExchange {
   public:
-    explicit Scram(ScramHash hash) : hash_(hash) {}
+    Scram(ScramHash hash, bool plus, SaslChannel channel) : hash_(hash), plus_(plus), channel_(channel) {}
 
     SaslStep start(std::optional<std::string_view> initial) override {
         if (!initial) return SaslChallenge{};
@@ -124,8 +127,14 @@ class Scram final : public SaslExchange {
         return malformed();
     }
 
-    SaslStep on_keys(const ScramKeys& keys, std::string_view nonce) override {
+    SaslStep on_keys(const ScramKeys& keys, std::string_view nonce,
+                     std::string_view channel_binding) override {
         assert(wants_ == Wants::keys && "keys that nobody asked for would restart a finished exchange");
+        if (plus_ && channel_binding.empty()) {
+            wants_ = Wants::nothing;
+            return SaslFailed{"SCRAM: this connection has no " + first_.binding_type};
+        }
+        binding_ = first_.gs2_header + std::string(plus_ ? channel_binding : "");
         keys_ = keys;
         nonce_ = first_.nonce + std::string(nonce);
         server_first_ =
@@ -142,15 +151,32 @@ class Scram final : public SaslExchange {
         auto first = parse_scram_client_first(response);
         if (!first) return SaslFailed{first.error().text};
         first_ = std::move(*first);
+        if (std::string text = binding_refusal(); !text.empty()) return SaslFailed{std::move(text)};
         wants_ = Wants::keys;
-        return SaslNeedKeys{hash_, first_.user};
+        return SaslNeedKeys{hash_, first_.user, first_.binding_type};
+    }
+
+    // RFC 5802 §6. Empty if what the client says of channel binding goes with the mechanism.
+    std::string binding_refusal() const {
+        using Binding = ScramClientFirst::Binding;
+        if (plus_ != (first_.binding == Binding::yes))
+            return plus_ ? "SCRAM: this mechanism needs channel binding"
+                         : "SCRAM: channel binding needs a mechanism that ends in -PLUS";
+        // Attack: somebody between has taken -PLUS out of the list that the client saw.
+        if (first_.binding == Binding::not_offered && channel_ == SaslChannel::bindable)
+            return "SCRAM: channel binding is offered here, but the client was told that it is not";
+        // tls-unique never: it is broken before TLS 1.3 (RFC 7627) and does not exist in it.
+        if (plus_ && first_.binding_type != "tls-exporter" && first_.binding_type != "tls-server-end-point")
+            return "SCRAM: channel binding is by tls-exporter or tls-server-end-point";
+        return {};
     }
 
     SaslStep on_final(std::string_view response) {
         wants_ = Wants::nothing;
         const auto final = parse_scram_client_final(response);
         if (!final) return SaslFailed{final.error().text};
-        if (final->channel_binding != first_.gs2_header) return SaslFailed{"SCRAM: channel binding differs"};
+        // Attack: somebody sits in the middle of two channels.
+        if (final->channel_binding != binding_) return SaslFailed{"SCRAM: channel binding differs"};
         // Attack: an exchange recorded earlier and sent again carries another nonce.
         if (final->nonce != nonce_) return SaslFailed{"SCRAM: nonce differs"};
         const std::string auth_message = first_.bare + "," + server_first_ + "," + final->without_proof;
@@ -160,30 +186,41 @@ class Scram final : public SaslExchange {
         return SaslChallenge{scram_server_final(hash_, keys_, auth_message)};
     }
 
-    ScramHash hash_;
+    const ScramHash hash_;
+    const bool plus_;
+    const SaslChannel channel_;
     Wants wants_ = Wants::first;
     ScramClientFirst first_;
     ScramKeys keys_;
+    std::string binding_;  // what "c=" must be
     std::string nonce_, server_first_;
 };
 
 }  // namespace
 
-SaslStep SaslExchange::on_keys(const ScramKeys&, std::string_view) {
+SaslStep SaslExchange::on_keys(const ScramKeys&, std::string_view, std::string_view) {
     assert(false && "only SCRAM asks for keys");
     return malformed();
 }
 
-std::unique_ptr<SaslExchange> SaslExchange::begin(std::string_view mechanism) {
-    if (ascii_equal(mechanism, "SCRAM-SHA-256")) return std::make_unique<Scram>(ScramHash::sha256);
-    if (ascii_equal(mechanism, "SCRAM-SHA-1")) return std::make_unique<Scram>(ScramHash::sha1);
+std::unique_ptr<SaslExchange> SaslExchange::begin(std::string_view mechanism, SaslChannel channel) {
+    const auto scram = [&](ScramHash hash, bool plus) {
+        return std::make_unique<Scram>(hash, plus, channel);
+    };
+    if (channel == SaslChannel::bindable) {
+        if (ascii_equal(mechanism, "SCRAM-SHA-256-PLUS")) return scram(ScramHash::sha256, true);
+        if (ascii_equal(mechanism, "SCRAM-SHA-1-PLUS")) return scram(ScramHash::sha1, true);
+    }
+    if (ascii_equal(mechanism, "SCRAM-SHA-256")) return scram(ScramHash::sha256, false);
+    if (ascii_equal(mechanism, "SCRAM-SHA-1")) return scram(ScramHash::sha1, false);
     if (ascii_equal(mechanism, "PLAIN")) return std::make_unique<Plain>();
     if (ascii_equal(mechanism, "LOGIN")) return std::make_unique<Login>();
     return nullptr;
 }
 
-std::span<const std::string_view> sasl_mechanisms() {
-    return mechanisms;
+std::span<const std::string_view> sasl_mechanisms(SaslChannel channel) {
+    const std::span<const std::string_view> all(mechanisms);
+    return channel == SaslChannel::bindable ? all : all.subspan(binding_mechanisms);
 }
 
 bool sasl_sends_password(std::string_view mechanism) {

@@ -1,5 +1,6 @@
 #include "wire/scram.h"
 
+#include <algorithm>
 #include <optional>
 
 #include <openssl/crypto.h>
@@ -68,6 +69,15 @@ bool good_nonce(std::string_view nonce) {
     return true;
 }
 
+// cb-name (RFC 5802 §7).
+bool good_binding_type(std::string_view text) {
+    const auto good = [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+               c == '-';
+    };
+    return !text.empty() && std::all_of(text.begin(), text.end(), good);
+}
+
 // attr-val (RFC 5802 §7), of which unknown ones are passed over.
 bool good_extension(std::string_view part) {
     const auto letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
@@ -110,12 +120,15 @@ Result<ScramClientFirst> parse_scram_client_first(std::string_view message) {
         return malformed("invalid characters");
     std::string_view rest = message;
     const std::string_view binding = *take(rest);
-    if (binding.starts_with("p=")) return malformed("channel binding is not supported");
-    if (binding != "n" && binding != "y") return malformed("malformed first message");
+    const bool binds = binding.starts_with("p=") && good_binding_type(binding.substr(2));
+    if (!binds && binding != "n" && binding != "y") return malformed("malformed first message");
     const auto authzid = take(rest);
     if (!authzid || rest.data() == nullptr) return malformed("malformed first message");
 
     ScramClientFirst out;
+    using Binding = ScramClientFirst::Binding;
+    out.binding = binds ? Binding::yes : binding == "y" ? Binding::not_offered : Binding::no;
+    if (binds) out.binding_type = binding.substr(2);
     if (!authzid->empty()) {
         const auto name = authzid->starts_with("a=") ? decode_name(authzid->substr(2)) : std::nullopt;
         if (!name || name->empty()) return malformed("malformed authorization identity");

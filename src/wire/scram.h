@@ -11,10 +11,13 @@ namespace pier::wire {
 
 // What a client says first: "n,a=bob,n=alice,r=…".
 struct ScramClientFirst {
-    std::string gs2_header;  // up to and with the second comma; comes back in base64 in the last message
-    std::string authzid;     // decoded; empty if absent
-    std::string bare;        // all behind the header
-    std::string user;        // decoded
+    // Of channel binding (RFC 5802 §6): the client cannot; it can, and believes that we cannot; it does.
+    enum class Binding { no, not_offered, yes } binding{};
+    std::string binding_type;  // "tls-exporter"
+    std::string gs2_header;    // up to and with the second comma; comes back in base64 in the last message
+    std::string authzid;       // decoded; empty if absent
+    std::string bare;          // all behind the header
+    std::string user;          // decoded
     std::string nonce;
 };
 

@@ -180,6 +180,12 @@ std::size_t shortened(std::int32_t fault, std::size_t octets) {
                                 : octets;
 }
 
+bool is_datagram(int fd) {
+    int type = 0;
+    socklen_t octets = sizeof type;
+    return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &octets) == 0 && type == SOCK_DGRAM;
+}
+
 // ---- the journal ----
 
 // The order is that of Op in power.py.
@@ -506,7 +512,8 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags) {
     PIER_REAL(sendmsg);
     const std::int32_t fault = next_fault(Call::send, Target::socket);
     if (fails(fault)) return -1;
-    if (fault != short_count || message->msg_iovlen == 0) return libc(fd, message, flags);
+    // What is said to systemd is one datagram, and goes whole.
+    if (fault != short_count || message->msg_iovlen == 0 || is_datagram(fd)) return libc(fd, message, flags);
     iovec first = message->msg_iov[0];
     first.iov_len = shortened(fault, first.iov_len);
     msghdr less = *message;

@@ -60,6 +60,7 @@ class Pair {
     void client_starts() { SSL_do_handshake(client_.get()); }
     bool client_finished() { return SSL_is_init_finished(client_.get()) == 1; }
     void client_closes() { SSL_shutdown(client_.get()); }
+    SSL* client() { return client_.get(); }
     Session client_session() { return Session(SSL_get1_session(client_.get())); }
     void client_changes_keys(int kind) { SSL_key_update(client_.get(), kind); }
     bool client_used_a_key_exchange();

@@ -2,6 +2,7 @@
 #include "net/tls_stream.h"
 
 #include <gtest/gtest.h>
+#include <openssl/x509.h>
 
 #include "net/tls_peer.h"
 #include "support/certificate.h"
@@ -73,6 +74,64 @@ TEST_P(TlsStreamTest, CommandsThatComeWithTheEndOfTheHandshakeAreRead) {
         EXPECT_EQ(pair.server_reads(), "CAPA\r\n");
         EXPECT_FALSE(pair.server().has_input());
     }
+}
+
+std::string exported_by_client(SSL* client) {
+    std::string octets(32, '\0');
+    EXPECT_EQ(SSL_export_keying_material(client, reinterpret_cast<unsigned char*>(octets.data()),
+                                         octets.size(), "EXPORTER-Channel-Binding", 24, nullptr, 0, 1),
+              1);
+    return octets;
+}
+
+std::string sha256_of_peers_certificate(SSL* client) {
+    std::string octets(32, '\0');
+    unsigned int count = 0;
+    X509* certificate = SSL_get1_peer_certificate(client);
+    EXPECT_EQ(X509_digest(certificate, EVP_sha256(), reinterpret_cast<unsigned char*>(octets.data()), &count),
+              1);
+    X509_free(certificate);
+    return octets;
+}
+
+TEST_P(TlsStreamTest, BothEndsNameTheChannelAlike) {
+    const bool exporter = GetParam() == TLS1_3_VERSION;
+    std::string last;
+    for (const char* suite :
+         {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}) {
+        SSL_CTX_set_ciphersuites(clients_.context(), suite);
+        Pair pair(*tls_, clients_);
+        ASSERT_TRUE(pair.handshake());
+        EXPECT_EQ(pair.server().has_exporter(), exporter);
+        const std::string name = pair.server().channel_binding("tls-exporter");
+        EXPECT_EQ(name, exporter ? exported_by_client(pair.client()) : "") << suite;
+        if (exporter) {
+            EXPECT_NE(name, last) << "every channel has a name of its own";
+        }
+        last = name;
+        EXPECT_EQ(pair.server().channel_binding("tls-server-end-point"),
+                  sha256_of_peers_certificate(pair.client()));
+        EXPECT_EQ(pair.server().channel_binding("tls-unique"), "");
+    }
+}
+
+TEST_P(TlsStreamTest, AResumedChannelHasANameOfItsOwn) {
+    Pair first(*tls_, clients_);
+    ASSERT_TRUE(first.handshake());
+    first.server().flush();
+    first.client_receives();
+    first.client_reads();
+    const auto ticket = clients_.take_ticket();
+    Pair second(*tls_, clients_, ticket.get());
+    ASSERT_TRUE(second.handshake());
+    ASSERT_TRUE(second.resumed());
+    const auto name = second.server().channel_binding("tls-exporter");
+    EXPECT_EQ(name, GetParam() == TLS1_3_VERSION ? exported_by_client(second.client()) : "");
+    if (!name.empty()) {
+        EXPECT_NE(name, first.server().channel_binding("tls-exporter"));
+    }
+    EXPECT_EQ(second.server().channel_binding("tls-server-end-point"),
+              first.server().channel_binding("tls-server-end-point"));
 }
 
 TEST_P(TlsStreamTest, OctetsMayComeOneByOne) {

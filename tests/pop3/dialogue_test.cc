@@ -86,6 +86,9 @@ bool describe(World& world, const std::vector<std::string>& words) {
         world.scram_salt = wire::base64_decode(words.at(1), 100).value();
         world.scram_iterations = static_cast<std::uint32_t>(number(words.at(2)));
         world.scram_nonce = words.at(3);
+    } else if (name == "channel_binding") {
+        world.channel_binding = words.at(1);
+        world.facts.channel = wire::SaslChannel::bindable;
     } else if (name == "refuse_mail") {
         world.mail_reports[number(words.at(1)) - 1] = MailRefused{words.at(2) == "temporary", words.at(3)};
     } else if (name == "break_mail") {
@@ -212,7 +215,8 @@ class Player {
         const std::string& what = step.words[0];
         if (what == "tls") {
             ASSERT_EQ(stop_, Stop::tls) << "the session does not start TLS here";
-            session_.session().on_tls();
+            session_.session().on_tls(script_.world.channel_binding.empty() ? wire::SaslChannel::unbound
+                                                                            : wire::SaslChannel::bindable);
             stop_ = session_.run();
         } else if (what == "eof") {
             go_away();

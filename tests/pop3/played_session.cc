@@ -39,7 +39,7 @@ PlayedSession::Stop PlayedSession::run() {
             session_.on_keys(wire::derive_scram_keys(
                                  keys->hash, password == world_.passwords.end() ? "" : password->second,
                                  world_.scram_salt, world_.scram_iterations),
-                             world_.scram_nonce);
+                             world_.scram_nonce, keys->channel_binding.empty() ? "" : world_.channel_binding);
         } else if (const auto* wrong = std::get_if<WrongProof>(&action)) {
             wrong_proofs_.push_back(wrong->user);
         } else if (const auto* login = std::get_if<Login>(&action)) {

@@ -31,6 +31,7 @@ struct World {
     std::map<std::string, LoginRefused> key_refusals;  // by user, before SCRAM's keys are given out
     std::string scram_salt = "salt", scram_nonce = "nonce";
     std::uint32_t scram_iterations = 4096;
+    std::string channel_binding;                     // of every type; empty: the channel has none
     std::map<std::size_t, MailReport> mail_reports;  // by index; MailSent where there is none
     std::size_t not_removed = 0;
 };

@@ -24,17 +24,26 @@ std::string failure(const SaslStep& step) {
     return held ? held->text : "";
 }
 
+std::unique_ptr<SaslExchange> begin(std::string_view mechanism, SaslChannel channel = SaslChannel::unbound) {
+    return SaslExchange::begin(mechanism, channel);
+}
+
 SaslStep plain(std::string_view response) {
-    return SaslExchange::begin("PLAIN")->start(response);
+    return begin("PLAIN")->start(response);
 }
 
 TEST(Mechanisms, AreFoundInAnyCaseAndListedStrongestFirst) {
-    EXPECT_THAT(sasl_mechanisms(), testing::ElementsAre("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"));
-    for (const auto name : sasl_mechanisms())
-        EXPECT_NE(SaslExchange::begin(name), nullptr) << name;
-    EXPECT_NE(SaslExchange::begin("scram-sha-1"), nullptr);
+    EXPECT_THAT(sasl_mechanisms(SaslChannel::unbound),
+                testing::ElementsAre("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"));
+    EXPECT_THAT(sasl_mechanisms(SaslChannel::bindable),
+                testing::ElementsAre("SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1",
+                                     "PLAIN", "LOGIN"));
+    for (const auto channel : {SaslChannel::unbound, SaslChannel::bindable})
+        for (const auto name : sasl_mechanisms(channel))
+            EXPECT_NE(begin(name, channel), nullptr) << name;
+    EXPECT_NE(begin("scram-sha-1"), nullptr);
     for (const auto name : {"", "PLAI", "PLAINX", "CRAM-MD5", "SCRAM-SHA-256-PLUS", "PLAIN "})
-        EXPECT_EQ(SaslExchange::begin(name), nullptr) << name;
+        EXPECT_EQ(begin(name), nullptr) << name;
     EXPECT_TRUE(sasl_sends_password("plain"));
     EXPECT_TRUE(sasl_sends_password("LOGIN"));
     EXPECT_FALSE(sasl_sends_password("SCRAM-SHA-256"));
@@ -49,7 +58,7 @@ TEST(Plain, GivesUserPasswordAndAuthzid) {
 }
 
 TEST(Plain, AsksWithAnEmptyChallengeWhenNothingCameWithTheCommand) {
-    auto exchange = SaslExchange::begin("PLAIN");
+    auto exchange = begin("PLAIN");
     EXPECT_EQ(challenge(exchange->start(std::nullopt)), "");
     EXPECT_EQ(std::get<SaslCheckPassword>(exchange->on_response("\0ada\0secret"s)).user, "ada");
 }
@@ -82,13 +91,13 @@ TEST(Plain, KeepsThePasswordsOctets) {
 }
 
 TEST(Plain, IsOverAfterOneResponse) {
-    auto exchange = SaslExchange::begin("PLAIN");
+    auto exchange = begin("PLAIN");
     exchange->start("bad");
     EXPECT_NE(failure(exchange->on_response("\0ada\0secret"s)), "");
 }
 
 TEST(Login, AsksForBoth) {
-    auto exchange = SaslExchange::begin("LOGIN");
+    auto exchange = begin("LOGIN");
     EXPECT_EQ(challenge(exchange->start(std::nullopt)), "Username:");
     EXPECT_EQ(challenge(exchange->on_response("ada")), "Password:");
     const auto step = exchange->on_response("secret");
@@ -100,20 +109,20 @@ TEST(Login, AsksForBoth) {
 }
 
 TEST(Login, TakesTheUserAsInitialResponse) {
-    auto exchange = SaslExchange::begin("LOGIN");
+    auto exchange = begin("LOGIN");
     EXPECT_EQ(challenge(exchange->start("ada")), "Password:");
     EXPECT_EQ(std::get<SaslCheckPassword>(exchange->on_response("p")).user, "ada");
 }
 
 TEST(Login, RefusesBadNamesAndPasswords) {
     for (const auto& name : {""s, "a\0b"s, "\xFF"s, std::string(sasl_user_octets_max + 1, 'u')}) {
-        auto exchange = SaslExchange::begin("LOGIN");
+        auto exchange = begin("LOGIN");
         exchange->start(std::nullopt);
         EXPECT_NE(failure(exchange->on_response(name)), "");
         EXPECT_NE(failure(exchange->on_response("p")), "") << "a failed exchange went on";
     }
     for (const auto& password : {""s, "a\0b"s, std::string(sasl_password_octets_max + 1, 'u')}) {
-        auto exchange = SaslExchange::begin("LOGIN");
+        auto exchange = begin("LOGIN");
         exchange->start("ada");
         EXPECT_NE(failure(exchange->on_response(password)), "");
     }
@@ -141,6 +150,24 @@ const ScramExample examples[] = {
      "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="},
 };
 
+// As a client makes it, from the password alone.
+std::string client_proof(ScramHash hash, const ScramKeys& keys, std::string_view password,
+                         std::string_view auth_message) {
+    // ClientKey comes from the salted password, which keys do not hold: made here from PBKDF2's own
+    // definition.
+    std::string u = hmac(hash, password, keys.salt + "\0\0\0\1"s), salted = u;
+    for (std::uint32_t i = 1; i < keys.iterations; ++i) {
+        u = hmac(hash, password, u);
+        for (std::size_t j = 0; j < u.size(); ++j)
+            salted[j] = static_cast<char>(salted[j] ^ u[j]);
+    }
+    std::string proof = hmac(hash, salted, "Client Key");
+    const std::string signature = hmac(hash, keys.stored_key, auth_message);
+    for (std::size_t j = 0; j < proof.size(); ++j)
+        proof[j] = static_cast<char>(proof[j] ^ signature[j]);
+    return base64_encode(proof);
+}
+
 class Scram : public testing::TestWithParam<ScramExample> {
   protected:
     ScramKeys keys() const {
@@ -148,24 +175,22 @@ class Scram : public testing::TestWithParam<ScramExample> {
     }
     // An exchange that waits for the client's final message.
     std::unique_ptr<SaslExchange> at_final(std::string_view first) const {
-        auto exchange = SaslExchange::begin(GetParam().mechanism);
+        auto exchange = begin(GetParam().mechanism);
         EXPECT_TRUE(std::holds_alternative<SaslNeedKeys>(exchange->start(first)));
-        exchange->on_keys(keys(), GetParam().server_nonce);
+        exchange->on_keys(keys(), GetParam().server_nonce, {});
         return exchange;
     }
-    SaslStep first(std::string_view message) const {
-        return SaslExchange::begin(GetParam().mechanism)->start(message);
-    }
+    SaslStep first(std::string_view message) const { return begin(GetParam().mechanism)->start(message); }
 };
 
 TEST_P(Scram, FollowsTheRfcsExample) {
     const auto& rfc = GetParam();
-    auto exchange = SaslExchange::begin(rfc.mechanism);
+    auto exchange = begin(rfc.mechanism);
     EXPECT_EQ(challenge(exchange->start(std::nullopt)), "");
     const auto need = exchange->on_response(rfc.first);
     EXPECT_EQ(std::get<SaslNeedKeys>(need).user, "user");
     EXPECT_EQ(std::get<SaslNeedKeys>(need).hash, rfc.hash);
-    EXPECT_EQ(challenge(exchange->on_keys(keys(), rfc.server_nonce)), rfc.server_first);
+    EXPECT_EQ(challenge(exchange->on_keys(keys(), rfc.server_nonce, {})), rfc.server_first);
     EXPECT_EQ(challenge(exchange->on_response(rfc.final)), rfc.server_final);
     const auto end = exchange->on_response("");
     EXPECT_EQ(std::get<SaslProven>(end).user, "user");
@@ -192,9 +217,9 @@ TEST_P(Scram, RefusesAProofThatDiffersInAnyBit) {
 }
 
 TEST_P(Scram, RefusesAReplayUnderAnotherNonce) {
-    auto exchange = SaslExchange::begin(GetParam().mechanism);
+    auto exchange = begin(GetParam().mechanism);
     exchange->start(GetParam().first);
-    exchange->on_keys(keys(), "another");
+    exchange->on_keys(keys(), "another", {});
     EXPECT_THAT(failure(exchange->on_response(GetParam().final)), HasSubstr("nonce"));
 }
 
@@ -249,36 +274,67 @@ TEST_P(Scram, RefusesMalformedFinalMessages) {
 }
 
 TEST_P(Scram, DecodesNamesAndPassesOverExtensions) {
-    auto exchange = SaslExchange::begin(GetParam().mechanism);
+    auto exchange = begin(GetParam().mechanism);
     const auto step = exchange->start("y,a=ad=2Cmin,n=a=3Db=2Cc=3D2C\xC3\xBC,r=x,t=ext");
     EXPECT_EQ(std::get<SaslNeedKeys>(step).user, "a=b,c=2C\xC3\xBC");
 }
 
 TEST_P(Scram, HandsTheAuthzidOn) {
-    // Computed as a client does, from the password alone.
     const std::string bare = "n=user,r=client", header = "n,a=boss,";
-    auto exchange = SaslExchange::begin(GetParam().mechanism);
+    auto exchange = begin(GetParam().mechanism);
     exchange->start(header + bare);
     const auto k = keys();
-    const std::string server_first = challenge(exchange->on_keys(k, "server"));
+    const std::string server_first = challenge(exchange->on_keys(k, "server", {}));
     const std::string without_proof = "c=" + base64_encode(header) + ",r=clientserver,t=ext";
-    const std::string auth_message = bare + "," + server_first + "," + without_proof;
-    // ClientKey comes from the salted password, which keys do not hold: made here from PBKDF2's own
-    // definition.
-    std::string u = hmac(GetParam().hash, "pencil", k.salt + "\0\0\0\1"s), salted = u;
-    for (int i = 1; i < 4096; ++i) {
-        u = hmac(GetParam().hash, "pencil", u);
-        for (std::size_t j = 0; j < u.size(); ++j)
-            salted[j] = static_cast<char>(salted[j] ^ u[j]);
-    }
-    std::string proof = hmac(GetParam().hash, salted, "Client Key");
-    const std::string signature = hmac(GetParam().hash, k.stored_key, auth_message);
-    for (std::size_t j = 0; j < proof.size(); ++j)
-        proof[j] = static_cast<char>(proof[j] ^ signature[j]);
-    EXPECT_TRUE(
-        challenge(exchange->on_response(without_proof + ",p=" + base64_encode(proof))).starts_with("v="));
+    const std::string proof =
+        client_proof(GetParam().hash, k, "pencil", bare + "," + server_first + "," + without_proof);
+    EXPECT_TRUE(challenge(exchange->on_response(without_proof + ",p=" + proof)).starts_with("v="));
     const auto end = exchange->on_response("");
     EXPECT_EQ(std::get<SaslProven>(end).authzid, "boss");
+}
+
+TEST_P(Scram, IsBoundToTheChannel) {
+    const std::string mechanism = GetParam().mechanism + "-PLUS"s, bare = "n=user,r=client";
+    const auto run = [&](const std::string& header, const std::string& ours, const std::string& clients) {
+        auto exchange = begin(mechanism, SaslChannel::bindable);
+        const auto need = exchange->start(header + bare);
+        EXPECT_EQ(std::get<SaslNeedKeys>(need).channel_binding, header.substr(2, header.find(',') - 2));
+        const auto sent = exchange->on_keys(keys(), "server", ours);
+        if (std::holds_alternative<SaslFailed>(sent)) return sent;
+        const std::string server_first = challenge(sent);
+        const std::string without_proof = "c=" + base64_encode(header + clients) + ",r=clientserver";
+        auto step = exchange->on_response(
+            without_proof + ",p=" +
+            client_proof(GetParam().hash, keys(), "pencil", bare + "," + server_first + "," + without_proof));
+        return std::holds_alternative<SaslChallenge>(step) ? exchange->on_response("") : step;
+    };
+    const std::string ours = "\0\xFF channel"s;
+    for (const auto header : {"p=tls-exporter,,", "p=tls-server-end-point,,", "p=tls-exporter,a=user,"})
+        EXPECT_TRUE(std::holds_alternative<SaslProven>(run(header, ours, ours))) << header;
+    for (const auto& other : {""s, "\0\xFF channe"s, "\0\xFF channel "s, "another"s})
+        EXPECT_THAT(failure(run("p=tls-exporter,,", ours, other)), HasSubstr("channel binding differs"));
+    EXPECT_THAT(failure(run("p=tls-exporter,,", "", "")), HasSubstr("no tls-exporter"));
+}
+
+TEST_P(Scram, RefusesWhatDoesNotGoWithTheChannel) {
+    const std::string mechanism = GetParam().mechanism, plus = mechanism + "-PLUS",
+                      bare = ",,n=user,r=client";
+    using enum SaslChannel;
+    const auto first = [&](const std::string& name, SaslChannel channel, const std::string& flag) {
+        return begin(name, channel)->start(flag + bare);
+    };
+    EXPECT_EQ(begin(plus, unbound), nullptr);
+    EXPECT_THAT(failure(first(plus, bindable, "n")), HasSubstr("needs channel binding"));
+    EXPECT_THAT(failure(first(plus, bindable, "y")), HasSubstr("needs channel binding"));
+    EXPECT_THAT(failure(first(plus, bindable, "p=tls-unique")), HasSubstr("tls-exporter or"));
+    EXPECT_THAT(failure(first(mechanism, bindable, "p=tls-exporter")), HasSubstr("-PLUS"));
+    EXPECT_THAT(failure(first(mechanism, unbound, "p=tls-exporter")), HasSubstr("-PLUS"));
+    // A client that can, and was shown a list without -PLUS: somebody has changed it on its way.
+    EXPECT_THAT(failure(first(mechanism, bindable, "y")), HasSubstr("was told that it is not"));
+    EXPECT_TRUE(std::holds_alternative<SaslNeedKeys>(first(mechanism, unbound, "y")));
+    EXPECT_TRUE(std::holds_alternative<SaslNeedKeys>(first(mechanism, bindable, "n")));
+    for (const auto bad : {"p=", "p", "p=tls exporter", "p=tls_exporter", "P=tls-exporter", "x", ""})
+        EXPECT_THAT(failure(first(plus, bindable, bad)), HasSubstr("malformed")) << bad;
 }
 
 TEST_P(Scram, WantsAnEmptyAnswerToItsSignature) {
@@ -289,7 +345,7 @@ TEST_P(Scram, WantsAnEmptyAnswerToItsSignature) {
 }
 
 TEST_P(Scram, RefusesResponsesWhileKeysAreLookedUp) {
-    auto exchange = SaslExchange::begin(GetParam().mechanism);
+    auto exchange = begin(GetParam().mechanism);
     exchange->start(GetParam().first);
     EXPECT_NE(failure(exchange->on_response(GetParam().final)), "");
 }
@@ -313,13 +369,13 @@ TEST_P(Scram, LimitsNamesAndNonces) {
 }
 
 TEST_P(Scram, NeverProvesAnythingWithKeysOfTheWrongLength) {
-    auto exchange = SaslExchange::begin(GetParam().mechanism);
+    auto exchange = begin(GetParam().mechanism);
     exchange->start(GetParam().first);
     exchange->on_keys(ScramKeys{.salt = *base64_decode(GetParam().salt, 64),
                                 .iterations = 4096,
                                 .stored_key = {},
                                 .server_key = {}},
-                      GetParam().server_nonce);
+                      GetParam().server_nonce, {});
     EXPECT_EQ(failure(exchange->on_response(GetParam().final)), "Authentication failed");
 }
 
