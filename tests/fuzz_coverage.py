@@ -27,6 +27,7 @@ PARSERS = {
     "pop3_session": ["pop3/session.cc", "pop3/commands.cc", "pop3/conversation.cc", "pop3/login.cc", "pop3/transaction.cc",
                      "pop3/capabilities.cc"],
     "sasl": ["wire/sasl.cc", "wire/scram.cc"],
+    "proxy_header": ["net/proxy_header.cc"],
     "segment_reader": ["store/log/segment.cc", "store/log/record.cc", "store/log/checksum.cc"],
     "stored_account": ["auth/password.cc", "auth/record.cc"],
     "tls_records": ["net/tls_records.cc"],

@@ -226,6 +226,12 @@ Section listener_section() {
                 "once, before TLS. Empty: everybody."),
             networks("deny", OF_LISTENER(access.deny), networks_max,
                      "Networks from which nobody may connect, though they are allowed."),
+            networks(
+                "proxies", OF_LISTENER(proxies), networks_max,
+                "Proxies in front of Pier (HAProxy, nginx) that tell with the PROXY protocol, version 1 or "
+                "2, who "
+                "their client is; he is then what counts for allow, deny, limits, guard and log. They must "
+                "send it, and nobody else is believed."),
         }};
 }
 

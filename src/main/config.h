@@ -76,6 +76,7 @@ struct ListenerConfig {
     TlsUse tls = TlsUse::automatic;  // never automatic after finish()
     ClearLogin clear_login = ClearLogin::loopback;
     AccessList access{};  // who may connect
+    Networks proxies{};   // who tells with the PROXY protocol for whom it connects
 };
 
 struct Pop3Config {

@@ -194,8 +194,9 @@ Result<void> Running::open() {
             if (auto bound = bind_endpoints(listener); !bound) return bound;
     }
     for (Bound& bound : bound_)
-        server_->listen(std::move(bound.sockets), {bound.config.name, protocol_for(bound.config),
-                                                   bound.config.access, busy_text(bound.config)});
+        server_->listen(std::move(bound.sockets),
+                        {bound.config.name, protocol_for(bound.config), bound.config.access,
+                         bound.config.proxies, busy_text(bound.config)});
     bound_.clear();
     return open_management();
 }
@@ -208,7 +209,7 @@ Result<void> Running::open_management() {
     admin_.reset(new serve::AdminService{api_, *disk_pool_,
                                          config_.store.message_octets_max + management_octets_over_message});
     auto protocol = [this](net::Connection& connection) { return serve::serve_admin(connection, *admin_); };
-    server_->listen(std::move(*sockets), {"admin", std::move(protocol), {}, ""});
+    server_->listen(std::move(*sockets), {"admin", std::move(protocol), {}, {}, ""});
     return {};
 }
 

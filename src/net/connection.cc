@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "net/proxy_header.h"
+
 namespace pier::net {
 namespace {
 
@@ -186,6 +188,40 @@ Task<Result<std::string_view>> Connection::read() {
     }
 }
 
+// Looked at without being taken, so that what comes behind it, which may be TLS, stays in the socket.
+Task<Result<void>> Connection::read_proxy_header() {
+    while (true) {
+        if (auto ready = co_await wait(Direction::in); !ready) co_return ready.error();
+        const auto buffer = loop_.read_buffer().first(proxy_header_octets_max);
+        const ssize_t n = ::recv(fd_, buffer.data(), buffer.size(), MSG_PEEK);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && !would_block(errno)) co_return errno_error(errno, "read from the proxy");
+        if (n == 0) co_return Error{ErrorKind::io, "the proxy is gone"};
+        const auto parsed =
+            parse_proxy_header({buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(n, 0))});
+        if (const auto* bad = std::get_if<ProxyHeaderMalformed>(&parsed))
+            co_return Error{ErrorKind::invalid, bad->text};
+        const auto* header = std::get_if<ProxyHeader>(&parsed);
+        if (header == nullptr) {
+            if (ended_) co_return Error{ErrorKind::io, "the proxy is gone"};
+            readable_ = false;  // epoll tells when more has come
+            continue;
+        }
+        ssize_t taken = 0;
+        do
+            taken = ::recv(fd_, buffer.data(), header->octets, 0);
+        while (taken < 0 && errno == EINTR);
+        if (taken != static_cast<ssize_t>(header->octets))
+            co_return errno_error(errno, "read from the proxy");
+        if (header->has_client) {
+            peer_ = header->client;
+            local_ = header->server;
+        }
+        proxy_tls_ = header->tls;
+        co_return Result<void>();
+    }
+}
+
 Task<Result<void>> Connection::write(std::string_view octets, More more) {
     if (tls_) co_return co_await write_tls(octets);
     const int flags = MSG_NOSIGNAL | (more == More::follows ? MSG_MORE : 0);
@@ -319,7 +355,8 @@ Task<Result<void>> Connection::pause(std::chrono::seconds time) {
 }
 
 std::string Connection::tls_text() const {
-    return tls_ ? tls_->text() : std::string();
+    if (tls_) return tls_->text();
+    return proxy_tls_.empty() ? std::string() : proxy_tls_ + "+proxy";
 }
 
 }  // namespace pier::net

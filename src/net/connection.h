@@ -37,6 +37,10 @@ class Connection final : private EventLoop::Watcher {
     // What the peer sent, at least one octet; empty at its end. The view is good until the next co_await.
     Task<Result<std::string_view>> read();
 
+    // The proxy in front of us has said who the peer is (net/proxy_header.h). Waits for its header, which
+    // nothing else is read before; a failure also if it is malformed. Until then peer() is the proxy.
+    Task<Result<void>> read_proxy_header();
+
     // All of it, or a failure. `octets` must live until then. A peer that takes nothing until the deadline
     // fails it.
     // More::follows keeps a short piece back until the next write, so that both leave in one packet. With TLS
@@ -67,8 +71,11 @@ class Connection final : private EventLoop::Watcher {
     Task<void> close(Unread unread);
 
     bool tls() const { return tls_ != nullptr; }
-    std::string tls_text()
-        const;  // "TLSv1.3/TLS_AES_128_GCM_SHA256", "+resumed" behind it; empty without TLS
+    // "TLSv1.3/TLS_AES_128_GCM_SHA256", "+resumed" behind it, "+proxy" if it is between the client and the
+    // proxy; empty without TLS.
+    std::string tls_text() const;
+    // Nobody between the client and us, or the client and the trusted proxy, can read along.
+    bool is_private() const { return tls_ != nullptr || !proxy_tls_.empty(); }
     // What identifies the TLS channel to both ends: "tls-exporter" (RFC 9266; with TLS 1.3) or
     // "tls-server-end-point" (RFC 5929 §4). Raw octets; empty if there is none of that type.
     std::string channel_binding(std::string_view type) const {
@@ -122,6 +129,7 @@ class Connection final : private EventLoop::Watcher {
     int fd_;
     std::unique_ptr<TlsStream> tls_;
     Endpoint peer_, local_;
+    std::string proxy_tls_;  // of the client and the proxy in front of us, if there is one
     SteadyTime deadline_ = SteadyTime::max();
     std::chrono::seconds idle_timeout_{0};
     std::uint64_t octets_in_ = 0, octets_out_ = 0;

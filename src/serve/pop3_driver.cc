@@ -40,7 +40,7 @@ wire::SaslChannel channel_of(const Connection& connection) {
 
 pop3::Facts facts_of(const Connection& connection, const Pop3Service& service, const Pop3Listener& listener) {
     pop3::Facts facts;
-    facts.tls_active = connection.tls();
+    facts.tls_active = connection.is_private();
     facts.channel = channel_of(connection);
     facts.tls_available = listener.tls == TlsUse::starttls && service.tls != nullptr;
     facts.clear_login_allowed =

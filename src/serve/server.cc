@@ -24,6 +24,7 @@ using net::EventLoop;
 namespace {
 
 constexpr std::size_t visitors_max = 100'000;  // addresses that are remembered
+constexpr std::chrono::seconds proxy_header_time{10};
 
 }  // namespace
 
@@ -72,12 +73,14 @@ bool Server::responsive(std::chrono::seconds limit) const {
                        [&](const auto& loop) { return loop->last_sweep() >= oldest; });
 }
 
+std::string_view Server::admit_one_more() {
+    if (connections_.fetch_add(1) < limits_.connections_max) return {};
+    --connections_;
+    ++refused_in_all_;
+    return "too many connections";
+}
+
 std::string_view Server::admit(const net::Endpoint& peer, EventLoop::SteadyTime now) {
-    if (connections_.fetch_add(1) >= limits_.connections_max) {
-        --connections_;
-        ++refused_in_all_;
-        return "too many connections";
-    }
     if (peer.is_loopback()) return {};
     std::lock_guard lock(per_address_mutex_);
     if (per_address_.size() >= visitors_max) forget_visitors(now);
@@ -87,17 +90,13 @@ std::string_view Server::admit(const net::Endpoint& peer, EventLoop::SteadyTime 
     const double minutes = std::chrono::duration<double, std::ratio<60>>(now - visitor.at).count();
     visitor.may_begin = std::min(most, visitor.may_begin + minutes * most);
     visitor.at = now;
-    std::string_view why;
     if (visitor.connections >= limits_.connections_per_address_max) {
         ++refused_per_address_;
-        why = "too many connections from this address";
-    } else if (most > 0 && visitor.may_begin < 1) {
-        ++refused_by_rate_;
-        why = "too many new connections from this address";
+        return "too many connections from this address";
     }
-    if (!why.empty()) {
-        --connections_;
-        return why;
+    if (most > 0 && visitor.may_begin < 1) {
+        ++refused_by_rate_;
+        return "too many new connections from this address";
     }
     visitor.may_begin -= 1;
     ++visitor.connections;
@@ -113,11 +112,11 @@ void Server::forget_visitors(EventLoop::SteadyTime now) {
         std::erase_if(per_address_, [](const auto& entry) { return entry.second.connections == 0; });
 }
 
-void Server::leave(const net::Endpoint& peer) {
+void Server::leave(const std::optional<net::Endpoint>& counted) {
     --connections_;
-    if (peer.is_loopback()) return;
+    if (!counted || counted->is_loopback()) return;
     std::lock_guard lock(per_address_mutex_);
-    const auto at = per_address_.find(net::network_of(peer));
+    const auto at = per_address_.find(net::network_of(*counted));
     // Kept for a while: how many it may begin is to be known when it comes again.
     --at->second.connections;
 }
@@ -126,10 +125,13 @@ void Server::leave(const net::Endpoint& peer) {
 bool Server::may_come(const Listener& listener, const net::Endpoint& peer) {
     if (peer.is_unix()) return true;
     if (listener.options.access.admits(peer.address)) return !guard_.blocks(peer.address);
-    log::warning("connection.refused", {{"listener", listener.options.name},
-                                        {"peer", peer.text()},
-                                        {"reason", "the listener's networks do not include this address"}});
+    log_refusal(listener, peer, "the listener's networks do not include this address");
     return false;
+}
+
+void Server::log_refusal(const Listener& listener, const net::Endpoint& peer, std::string_view why) {
+    log::warning("connection.refused",
+                 {{"listener", listener.options.name}, {"peer", peer.text()}, {"reason", why}});
 }
 
 // Descriptors are given out from the lowest on: a high one says that nearly all are in use. The last ones are
@@ -150,32 +152,46 @@ std::string_view Server::short_of(int fd) {
 
 void Server::take(const Listener& listener, EventLoop& loop, int fd, const net::Endpoint& peer) {
     ++accepted_;
-    if (!may_come(listener, peer)) {
+    const bool proxied = !peer.is_unix() && contains(listener.options.proxies, peer.address);
+    if (!proxied && !may_come(listener, peer)) {
         ::close(fd);
         return;
     }
-    bool admitted = false;
+    bool entered = false;
+    std::optional<net::Endpoint> counted;
     try {
         std::string_view why = short_of(fd);
-        if (why.empty()) why = admit(peer, loop.now());
-        admitted = why.empty();
-        if (admitted) return net::spawn(loop, serve(listener, loop, fd, peer));
-        log::warning("connection.refused",
-                     {{"listener", listener.options.name}, {"peer", peer.text()}, {"reason", why}});
+        if (why.empty()) {
+            why = admit_one_more();
+            entered = why.empty();
+        }
+        if (entered && !proxied) {
+            why = admit(peer, loop.now());
+            if (why.empty()) counted = peer;
+        }
+        if (why.empty()) return net::spawn(loop, serve(listener, loop, fd, peer, counted));
+        log_refusal(listener, peer, why);
     } catch (const std::bad_alloc&) {
         // The session could not even begin: its client is told what the others are told.
-        if (admitted) leave(peer);
     }
+    if (entered) leave(counted);
     const std::string& text = listener.options.busy_text;
     if (!text.empty()) [[maybe_unused]]
         const auto sent = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
     ::close(fd);
 }
 
-net::Task<void> Server::serve(const Listener& listener, EventLoop& loop, int fd, net::Endpoint peer) {
+net::Task<void> Server::serve(const Listener& listener, EventLoop& loop, int fd, net::Endpoint peer,
+                              std::optional<net::Endpoint> counted) {
     try {
         Connection connection(loop, fd, peer, listener.sockets.local());
-        co_await listener.options.protocol(connection);
+        bool let_in = true;
+        if (!counted) {
+            let_in = co_await meet_client(listener, connection, counted);
+        }
+        if (let_in) {
+            co_await listener.options.protocol(connection);
+        }
     } catch (const std::bad_alloc&) {
         log::error("session.memory", {{"listener", listener.options.name},
                                       {"hint", "no memory: this session alone has ended"}});
@@ -185,7 +201,37 @@ net::Task<void> Server::serve(const Listener& listener, EventLoop& loop, int fd,
         log::error("session.bug",
                    {{"listener", listener.options.name}, {"peer", peer.text()}, {"what", bug.what()}});
     }
-    leave(peer);
+    leave(counted);
+}
+
+// A proxy says who its client is, who is then looked at as if he had come himself. A proxy that speaks for
+// itself, to see whether we are well, is served too.
+net::Task<bool> Server::meet_client(const Listener& listener, Connection& connection,
+                                    std::optional<net::Endpoint>& counted) {
+    const net::Endpoint proxy = connection.peer();
+    connection.set_deadline(proxy_header_time);
+    const auto told = co_await connection.read_proxy_header();
+    if (!told) {
+        // One that only looks whether the port is open says nothing.
+        const bool odd = told.error().kind == ErrorKind::invalid || told.error().kind == ErrorKind::busy;
+        if (odd)
+            log::warning("proxy.failed", {{"listener", listener.options.name},
+                                          {"proxy", proxy.text()},
+                                          {"reason", told.error().text},
+                                          {"hint", "the listener's proxies have to send the PROXY header"}});
+        co_return false;
+    }
+    const net::Endpoint& client = connection.peer();
+    if (client.text() == proxy.text()) co_return true;
+    if (!may_come(listener, client)) co_return false;
+    const std::string_view why = admit(client, connection.loop().now());
+    if (why.empty()) {
+        counted = client;
+        co_return true;
+    }
+    log_refusal(listener, client, why);
+    [[maybe_unused]] const auto sent = co_await connection.write(listener.options.busy_text);
+    co_return false;
 }
 
 void Server::wake_all(Connection::Woken why, bool also_worth_finishing) {

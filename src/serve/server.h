@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -27,6 +28,7 @@ struct ListenerOptions {
     std::string name;  // in logs
     Protocol protocol;
     AccessList access{};    // who may connect; others are closed at once
+    Networks proxies{};     // who tells with the PROXY protocol for whom it connects
     std::string busy_text;  // what a client over the limits is told before the connection ends: "-ERR …\r\n";
                             // may be empty
 };
@@ -74,11 +76,18 @@ class Server {
     };
 
     void take(const Listener& listener, net::EventLoop& loop, int fd, const net::Endpoint& peer);
-    net::Task<void> serve(const Listener& listener, net::EventLoop& loop, int fd, net::Endpoint peer);
+    // `counted`: who has been let in by admit(); absent for a proxy, which has not said yet for whom it
+    // comes.
+    net::Task<void> serve(const Listener& listener, net::EventLoop& loop, int fd, net::Endpoint peer,
+                          std::optional<net::Endpoint> counted);
+    net::Task<bool> meet_client(const Listener& listener, net::Connection& connection,
+                                std::optional<net::Endpoint>& counted);
     bool may_come(const Listener& listener, const net::Endpoint& peer);
-    // Why it may not; empty: it may, and is counted until leave().
+    // Why it may not, of one connection more and of its address; empty: it may, and is counted until leave().
+    std::string_view admit_one_more();
     std::string_view admit(const net::Endpoint& peer, net::EventLoop::SteadyTime now);
-    void leave(const net::Endpoint& peer);
+    void leave(const std::optional<net::Endpoint>& counted);
+    void log_refusal(const Listener& listener, const net::Endpoint& peer, std::string_view why);
     // What the process has too little of for another session; empty: nothing.
     std::string_view short_of(int fd);
     void wake_all(net::Connection::Woken why, bool also_worth_finishing);

@@ -73,7 +73,8 @@ Served::Served(ServedOptions options)
         const auto port = sockets.local().port;
         const bool pop3 = std::string_view(name).starts_with("pop3");
         server_->listen(std::move(sockets),
-                        {name, std::move(protocol), pop3 ? options.pop3_access : AccessList{}, busy});
+                        {name, std::move(protocol), pop3 ? options.pop3_access : AccessList{},
+                         pop3 ? options.proxies : Networks{}, busy});
         return port;
     };
     pop3_port = listen(

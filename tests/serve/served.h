@@ -27,6 +27,7 @@ namespace pier::test {
 struct ServedOptions {
     auth::GuardSettings guard;
     AccessList pop3_access;  // of the POP3 listeners
+    Networks proxies;        // the same
     std::size_t sessions_per_account_max = 0;
     serve::ServerLimits limits;
     serve::Pop3Settings pop3;
