@@ -63,6 +63,8 @@ if(TARGET pier)
     endforeach()
     pier_program_test(client_logins LABEL clients SECONDS 300
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/logins.py --pier $<TARGET_FILE:pier>)
+    pier_program_test(client_front_ends LABEL clients SECONDS 300
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/front_ends.py --pier $<TARGET_FILE:pier>)
     foreach(sender postfix exim)
         pier_program_test(sender_${sender} LABEL clients SECONDS 300
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/senders.py --pier $<TARGET_FILE:pier>

@@ -56,7 +56,8 @@ def make_certificates(folder):
 
 
 class PierServer:
-    def __init__(self, pier, tls=True, settings=""):
+    def __init__(self, pier, tls=True, settings="", listener=""):
+        """`settings`: more sections of the configuration. `listener`: more keys of each TCP listener."""
         self.pier = str(Path(pier).resolve())
         self.folder = Path(tempfile.mkdtemp(prefix="pier-test-"))
         # Postfix and Exim run as users of their own and must reach the socket.
@@ -70,14 +71,14 @@ class PierServer:
         self.environment = {}   # of the server, beside this process's own
         if tls:
             make_certificates(self.folder / "tls")
-        self.config.write_text(self._config(tls, settings))
+        self.config.write_text(self._config(tls, settings, listener))
 
-    def _config(self, tls, settings):
-        listeners = [("pop3", f'address = "127.0.0.1"\nport = {self.pop3_port}'),
-                     ("lmtp", f'address = "127.0.0.1"\nport = {self.lmtp_port}'),
+    def _config(self, tls, settings, listener):
+        listeners = [("pop3", f'address = "127.0.0.1"\nport = {self.pop3_port}\n{listener}'),
+                     ("lmtp", f'address = "127.0.0.1"\nport = {self.lmtp_port}\n{listener}'),
                      ("lmtp", f'path = "{self.lmtp_socket}"')]
         if tls:
-            listeners.append(("pop3s", f'address = "127.0.0.1"\nport = {self.pop3s_port}'))
+            listeners.append(("pop3s", f'address = "127.0.0.1"\nport = {self.pop3s_port}\n{listener}'))
         text = f'[server]\nhostname = "localhost"\ndata_folder = "{self.folder}/data"\nuser = ""\nshutdown_grace = "5s"\n'
         if tls:
             text += f'[tls]\ncertificate = "{self.folder}/tls/server.pem"\nkey = "{self.folder}/tls/server.key"\n'

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""A real HAProxy in front of two Piers: clients are known by their own addresses, and none sees an error when a node goes.
+
+usage: front_ends.py --pier PROGRAM
+"""
+import argparse
+import re
+import subprocess
+import sys
+import time
+
+from pier_server import Failed, PierServer, free_ports
+
+USER, PASSWORD = "ada", "correct horse battery"
+CLIENTS = ["127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.24"]
+PROXY = "127.0.0.9"     # from where HAProxy comes
+CHECK_MS = 200
+FETCHES = 20
+
+
+class HaProxy:
+    """Three front ends: TCP with version 1 and with version 2, and TLS that ends there."""
+
+    def __init__(self, nodes, folder):
+        self.v1, self.v2, self.ends_tls = free_ports(3)
+        pem = folder / "haproxy.pem"
+        pem.write_bytes((folder / "tls/server.pem").read_bytes() + (folder / "tls/server.key").read_bytes())
+        self.config = folder / "haproxy.cfg"
+        self.config.write_text(f"""
+global
+    log stderr format raw local0 notice
+defaults
+    mode tcp
+    log global
+    timeout connect 2s
+    timeout client 30s
+    timeout server 30s
+    retries 5
+    option redispatch
+    default-server inter {CHECK_MS}ms fall 1 rise 1 on-marked-down shutdown-sessions
+""" + self.front_end("v1", f"127.0.0.1:{self.v1}", nodes, "pop3s_port", "send-proxy")
+            + self.front_end("v2", f"127.0.0.1:{self.v2}", nodes, "pop3s_port", "send-proxy-v2")
+            + self.front_end("tls", f"127.0.0.1:{self.ends_tls} ssl crt {pem}", nodes, "pop3_port", "send-proxy-v2-ssl-cn"))
+        self.process = None
+
+    @staticmethod
+    def front_end(name, bind, nodes, port, send):
+        text = f"""
+listen {name}
+    bind {bind}
+    source {PROXY}
+    option tcp-check
+    tcp-check expect string +OK
+"""
+        for number, node in enumerate(nodes):
+            text += f"    server node{number} 127.0.0.1:{getattr(node, port)} check port {node.pop3_port} check-send-proxy no-check-ssl {send}\n"
+        return text
+
+    def __enter__(self):
+        self.process = subprocess.Popen(["/usr/sbin/haproxy", "-db", "-f", self.config], stderr=subprocess.PIPE)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        text = self.process.communicate()[1].decode()
+        if "ALERT" in text and "config" in text:
+            raise Failed(f"HAProxy: {text}")
+
+
+def fetch(ca, port, client):
+    """The exit status of curl from that address; 0: it has logged in and listed."""
+    command = ["curl", "-s", "--max-time", "20", "--cacert", ca, "--interface", client, "-u", f"{USER}:{PASSWORD}", f"pop3s://localhost:{port}/"]
+    return subprocess.run([str(word) for word in command], capture_output=True).returncode
+
+
+def logins(node):
+    """[(client's address, what the log says of TLS)]"""
+    return re.findall(r"event=pop3\.login user=ada peer=([0-9.]+):\d+ .*?tls=\"?([^ \"]*)", node.log.read_text())
+
+
+def wait_until_reached(ca, port):
+    for _ in range(100):
+        if fetch(ca, port, CLIENTS[0]) == 0:
+            return
+        time.sleep(0.1)
+    raise Failed(f"nothing answers behind HAProxy's port {port}")
+
+
+def expect(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pier", required=True)
+    options = parser.parse_args()
+    nodes = [PierServer(options.pier, listener=f'proxies = ["{PROXY}"]\n') for _ in range(2)]
+    with nodes[0], nodes[1]:
+        for node in nodes:
+            node.add_account(USER, PASSWORD)
+            (node.folder / "tls/ca.pem").write_bytes((nodes[0].folder / "tls/ca.pem").read_bytes())
+            for name in ("server.pem", "server.key"):
+                (node.folder / "tls" / name).write_bytes((nodes[0].folder / "tls" / name).read_bytes())
+            node.start()
+        ca = nodes[0].ca
+        with HaProxy(nodes, nodes[0].folder) as proxy:
+            for port, tls in [(proxy.v1, "TLSv1.3/"), (proxy.v2, "TLSv1.3/"), (proxy.ends_tls, "TLSv1.3")]:
+                wait_until_reached(ca, port)
+                before = [len(logins(node)) for node in nodes]
+                for number in range(FETCHES):
+                    client = CLIENTS[number % len(CLIENTS)]
+                    expect(fetch(ca, port, client) == 0, f"a fetch through port {port} failed")
+                new = [login for node, count in zip(nodes, before) for login in logins(node)[count:]]
+                expect({address for address, _ in new} == set(CLIENTS), f"the log does not name the clients: {new}")
+                expect(all(said.startswith(tls) for _, said in new), f"what the log says of TLS: {new}")
+                expect(all(said.endswith("+proxy") == (port == proxy.ends_tls) for _, said in new), f"where TLS ends: {new}")
+                expect(all(len(logins(node)) > count for node, count in zip(nodes, before)), "one node got nothing")
+            nodes[1].stop()
+            failed = sum(fetch(ca, proxy.v2, CLIENTS[number % len(CLIENTS)]) != 0 for number in range(FETCHES))
+            expect(failed == 0, f"{failed} of {FETCHES} fetches failed when one node had stopped")
+        for node in nodes:
+            expect("event=proxy.failed" not in node.log.read_text(), "a health check was taken for a proxy that does not speak")
+    print(f"{4 * FETCHES} fetches through HAProxy: versions 1 and 2, TLS here and there, and with one node stopped")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failed as failure:
+        sys.exit(f"FAILED {failure}")
