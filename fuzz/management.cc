@@ -10,6 +10,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "admin/api.h"
+#include "admin/app_password_methods.h"
 #include "admin/methods.h"
 #include "auth/directory.h"
 #include "auth/memory_store.h"
@@ -32,6 +33,7 @@ class Server {
         : store_(std::move(disk), test::MemoryStore::Answers::at_once), directory_(store_) {
         require(directory_.load().has_value(), "a directory can be loaded");
         admin::add_directory_methods(api_, directory_, store_);
+        admin::add_app_password_methods(api_, directory_);
     }
 
     const admin::Api& api() const { return api_; }

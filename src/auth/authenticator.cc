@@ -6,6 +6,7 @@
 #include <mutex>
 #include <new>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "auth/name.h"
@@ -32,6 +33,13 @@ Refused disabled(const Account& account) {
     return {Refused::Why::disabled, std::move(text)};
 }
 
+// Whoever reads it knows the password.
+Refused wants_app_password() {
+    return {Refused::Why::credentials,
+            "Use an app password: this account's own password is not taken by mail programs",
+            "the account takes app passwords only"};
+}
+
 // What comes after the proof of identity, by password or by SCRAM.
 Verdict admit(const AccountPtr& account, std::string_view authzid, std::string_view user) {
     const std::string asked = fold_name(authzid);
@@ -45,33 +53,54 @@ struct Check {
     std::function<void(Verdict)> done;
 };
 
+struct Use {
+    std::string account, app_password;
+    Time when;
+};
+constexpr std::size_t uses_max = 1000;  // that wait to be noted; more are not
+
 }  // namespace
 
 struct Authenticator::Impl {
-    Impl(Directory& d, const AuthLimits& l) : directory(d), limits(l), passwords(l.remembered_max) {}
+    Impl(Directory& d, const AuthLimits& l, Clock c)
+        : directory(d), limits(l), clock(std::move(c)), passwords(l.remembered_max) {}
 
     Directory& directory;
     const AuthLimits limits;
+    const Clock clock;
     RememberedPasswords passwords;
     std::atomic<std::uint64_t> checked = 0, remembered = 0, turned_away = 0;
 
     std::mutex mutex;
     std::condition_variable wake;
     std::deque<Check> waiting;
+    std::vector<Use> uses;  // to be noted
     bool stopping = false;
     std::vector<std::jthread> threads;
 
     void work() {
         for (;;) {
             std::unique_lock lock(mutex);
-            wake.wait(lock, [&] { return stopping || !waiting.empty(); });
+            wake.wait(lock, [&] { return stopping || !waiting.empty() || !uses.empty(); });
             if (stopping) return;
+            if (!uses.empty()) {
+                const auto noted = std::exchange(uses, {});
+                lock.unlock();
+                for (const Use& use : noted)
+                    note(use);
+                continue;
+            }
             Check check = std::move(waiting.front());
             waiting.pop_front();
             lock.unlock();
             run(check);
             wipe(check.password);
         }
+    }
+
+    void note(const Use& use) const {
+        if (const auto done = directory.note_app_password_use(use.account, use.app_password, use.when); !done)
+            log::warning("auth.use_not_noted", {{"account", use.account}, {"error", done.error().text}});
     }
 
     // The account, if the password is its own.
@@ -99,7 +128,12 @@ struct Authenticator::Impl {
         try {
             account = check_account(check.user, check.password);
             if (account) passwords.remember(*account, check.password);
-            verdict = account ? admit(account, check.authzid, check.user) : Verdict(wrong_credentials());
+            if (!account)
+                verdict = wrong_credentials();
+            else if (account->app_passwords_only)
+                verdict = wants_app_password();
+            else
+                verdict = admit(account, check.authzid, check.user);
         } catch (const std::bad_alloc&) {
             log::error("auth.memory", {{"hint", "no memory to check a password (19 MiB are needed)"}});
         }
@@ -129,8 +163,8 @@ struct Authenticator::Impl {
     }
 };
 
-Authenticator::Authenticator(Directory& directory, const AuthLimits& limits)
-    : impl_(std::make_unique<Impl>(directory, limits)) {
+Authenticator::Authenticator(Directory& directory, const AuthLimits& limits, Clock clock)
+    : impl_(std::make_unique<Impl>(directory, limits, std::move(clock))) {
     for (std::size_t i = 0; i < limits.threads; ++i)
         impl_->threads.emplace_back([impl = impl_.get()] { impl->work(); });
 }
@@ -171,7 +205,31 @@ std::optional<Verdict> Authenticator::remembered(std::string_view authzid, std::
     if (!account || account->password.empty() || !impl_->passwords.knows(*account, password))
         return std::nullopt;
     ++impl_->remembered;
+    if (account->app_passwords_only) return wants_app_password();
     return admit(account, authzid, user);
+}
+
+std::optional<Verdict> Authenticator::app_password(std::string_view authzid, std::string_view user,
+                                                   std::string_view typed, const LoginOrigin& origin) {
+    const AccountPtr account = impl_->directory.find_login(user);
+    if (!account || account->app_passwords.empty()) return std::nullopt;
+    const auto hash = app_password_hash(typed);
+    const AppPassword* found = hash ? find_app_password(account->app_passwords, *hash) : nullptr;
+    if (found == nullptr) return std::nullopt;
+    const Time now = impl_->clock();
+    // To the client as a wrong password, so that nobody learns from elsewhere that it is right.
+    if (const auto why = app_password_refusal(*found, origin, now); !why.empty()) {
+        Refused refused = wrong_credentials();
+        refused.reason = why;
+        return refused;
+    }
+    Verdict verdict = admit(account, authzid, user);
+    if (std::holds_alternative<AccountPtr>(verdict) && now - found->used >= std::chrono::hours(1)) {
+        std::lock_guard lock(impl_->mutex);
+        if (impl_->uses.size() < uses_max) impl_->uses.push_back({account->name, found->name, now});
+        impl_->wake.notify_one();
+    }
+    return verdict;
 }
 
 Authenticator::Counts Authenticator::counts() const {
@@ -197,7 +255,7 @@ wire::ScramKeys Authenticator::scram_keys(std::string_view user, wire::ScramHash
                             .iterations = scram_iterations,
                             .stored_key = impl_->made_up("stored", hash, name).substr(0, octets),
                             .server_key = impl_->made_up("server", hash, name).substr(0, octets)};
-    if (!account || account->disabled) return made_up;
+    if (!account || account->disabled || account->app_passwords_only) return made_up;
     const auto& keys = hash == wire::ScramHash::sha1 ? account->scram_sha1 : account->scram_sha256;
     return keys ? *keys : made_up;
 }
@@ -213,6 +271,7 @@ Verdict Authenticator::proven(std::string_view authzid, std::string_view user,
     // Attack: exchanges that were begun with a stolen password and held open until it was changed.
     if (!account || (account->scram_sha1 != keys && account->scram_sha256 != keys))
         return wrong_credentials();
+    if (account->app_passwords_only) return wants_app_password();
     return admit(account, authzid, user);
 }
 

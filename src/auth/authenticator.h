@@ -17,7 +17,8 @@ namespace pier::auth {
 struct Refused {
     // busy: more checks are waiting than limits allow; held: the guard does not let the login be checked
     enum class Why { credentials, disabled, busy, held } why{};
-    std::string text;  // for the client
+    std::string text;           // for the client
+    std::string_view reason{};  // for the log, where it is more than `why` says; a literal
 };
 using Verdict = std::variant<AccountPtr, Refused>;
 
@@ -29,8 +30,9 @@ struct AuthLimits {
 
 class Authenticator {
   public:
-    Authenticator(Directory& directory, const AuthLimits& limits);  // the directory outlives it
-    ~Authenticator();                                               // waits for the checks under way
+    // The directory outlives it.
+    Authenticator(Directory& directory, const AuthLimits& limits, Clock clock = system_now);
+    ~Authenticator();  // waits for the checks under way
 
     // `done` runs on a thread of the pool, or before this returns when too many are waiting; post to your
     // event loop. It is called exactly once. An authzid other than the user is refused.
@@ -42,7 +44,13 @@ class Authenticator {
     std::optional<Verdict> remembered(std::string_view authzid, std::string_view user,
                                       std::string_view password) const;
 
-    // The user's SCRAM keys; for an unknown, disabled or keyless account ones made up, always the same for
+    // The verdict, if what was typed is one of the user's app passwords; absent: it is something else. Never
+    // waits.
+    std::optional<Verdict> app_password(std::string_view authzid, std::string_view user,
+                                        std::string_view typed, const LoginOrigin& origin);
+
+    // The user's SCRAM keys; for an unknown, disabled or keyless account, and one with app
+    // passwords only, ones made up, always the same for
     // the same name (HMAC with a key that the store keeps), so that nobody learns which names exist. Never
     // waits.
     wire::ScramKeys scram_keys(std::string_view user, wire::ScramHash hash) const;

@@ -112,6 +112,10 @@ struct Directory::Impl {
         return store::wait<void>([&](auto done) { store.erase(kind, std::move(key), std::move(done)); });
     }
 
+    // A change of one account, durable when it returns; a failure of `make_change` undoes it.
+    Result<AccountPtr> change_account(std::string_view name,
+                                      const std::function<Result<void>(Account& account)>& make_change);
+
     Result<void> load_secret();
     Result<void> load_domains_and_aliases();
     Result<void> load_accounts();
@@ -429,6 +433,7 @@ Result<AccountPtr> Directory::change(std::string_view name, const AccountChange&
     if (wanted.quota_octets) account.quota_octets = *wanted.quota_octets;
     if (wanted.disabled) account.disabled = *wanted.disabled;
     if (wanted.exclusive) account.exclusive = *wanted.exclusive;
+    if (wanted.app_passwords_only) account.app_passwords_only = *wanted.app_passwords_only;
     if (wanted.disabled_text) account.disabled_text = *wanted.disabled_text;
     if (wanted.allow) account.networks.allow = *wanted.allow;
     if (wanted.deny) account.networks.deny = *wanted.deny;
@@ -452,6 +457,66 @@ Result<void> Directory::upgrade_password(std::string_view name, std::string_view
     const AccountPtr out = impl_->publish(std::move(account));
     changing.unlock();
     impl_->tell(out->name);
+    return {};
+}
+
+// ---- app passwords ----
+
+Result<AccountPtr> Directory::Impl::change_account(
+    std::string_view name, const std::function<Result<void>(Account& account)>& make_change) {
+    std::unique_lock lock(changing);
+    const AccountPtr present = account(fold_name(name));
+    if (!present) return Error{ErrorKind::not_found, fmt::format("there is no account {}", fold_name(name))};
+    Account changed = *present;
+    if (auto done = make_change(changed); !done) return done.error();
+    if (auto kept = put(changed); !kept) return kept.error();
+    AccountPtr out = publish(std::move(changed));
+    lock.unlock();
+    tell(out->name);
+    return out;
+}
+
+Result<AccountPtr> Directory::add_app_password(std::string_view name, const AppPassword& app_password) {
+    if (auto good = check_app_password(app_password); !good) return good.error();
+    return impl_->change_account(name, [&](Account& account) -> Result<void> {
+        const auto same = [&](const AppPassword& one) { return one.name == app_password.name; };
+        if (std::ranges::any_of(account.app_passwords, same))
+            return Error{ErrorKind::exists,
+                         fmt::format("{} has an app password \"{}\" already; revoke it or take "
+                                     "another name",
+                                     account.name, app_password.name)};
+        if (account.app_passwords.size() >= app_passwords_max)
+            return invalid(fmt::format("{} has {} app passwords, which is the most; revoke one", account.name,
+                                       app_passwords_max));
+        account.app_passwords.push_back(app_password);
+        return {};
+    });
+}
+
+Result<AccountPtr> Directory::remove_app_password(std::string_view name, std::string_view app_password) {
+    return impl_->change_account(name, [&](Account& account) -> Result<void> {
+        const auto gone = std::erase_if(account.app_passwords,
+                                        [&](const AppPassword& one) { return one.name == app_password; });
+        if (gone > 0) return {};
+        return Error{
+            ErrorKind::not_found,
+            fmt::format("{} has no app password \"{}\"; 'pier account app-password list {}' shows all",
+                        account.name, app_password, account.name)};
+    });
+}
+
+Result<void> Directory::note_app_password_use(std::string_view name, std::string_view app_password,
+                                              Time when) {
+    const auto changed = impl_->change_account(name, [&](Account& account) -> Result<void> {
+        for (AppPassword& one : account.app_passwords) {
+            if (one.name != app_password || when - one.used < std::chrono::hours(1)) continue;
+            one.used = when;
+            return {};
+        }
+        return Error{ErrorKind::exists, "noted already, or revoked meanwhile"};
+    });
+    if (!changed && changed.error().kind != ErrorKind::exists && changed.error().kind != ErrorKind::not_found)
+        return changed.error();
     return {};
 }
 

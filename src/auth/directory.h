@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/app_password.h"
 #include "auth/password.h"
 #include "base/network.h"
 #include "base/result.h"
@@ -30,6 +31,8 @@ struct Account {
     std::string disabled_text;  // the administrator's words, shown at login
     bool exclusive = false;     // RFC 1939's lock: one session at a time
     AccessList networks;        // from where it may log in
+    std::vector<AppPassword> app_passwords;
+    bool app_passwords_only = false;  // its own password is not taken by mail protocols
     Time created{};
 };
 using AccountPtr = std::shared_ptr<const Account>;
@@ -53,7 +56,7 @@ struct NewAccount {
 struct AccountChange {  // what is absent stays
     std::optional<std::string> password, password_scheme;
     std::optional<std::uint64_t> quota_octets;
-    std::optional<bool> disabled, exclusive;
+    std::optional<bool> disabled, exclusive, app_passwords_only;
     std::optional<std::string> disabled_text;
     std::optional<Networks> allow, deny;
 };
@@ -93,6 +96,12 @@ class Directory {
     // has another one by now, so that a change made meanwhile wins.
     Result<void> upgrade_password(std::string_view name, std::string_view expected,
                                   const StoredPassword& stored);
+
+    // The first also for a name that is in use already, the second for one that is not there: refused.
+    Result<AccountPtr> add_app_password(std::string_view account, const AppPassword& app_password);
+    Result<AccountPtr> remove_app_password(std::string_view account, std::string_view app_password);
+    // A login by it; kept to the hour, so that not every login costs a write.
+    Result<void> note_app_password_use(std::string_view account, std::string_view app_password, Time when);
 
     // 32 random octets, made once and kept in the store; for Authenticator's made-up keys.
     const std::string& secret() const;

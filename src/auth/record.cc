@@ -85,6 +85,39 @@ class Reader {
             return fail(name);
         out = std::move(keys);
     }
+    void read(json::string_view name, Time& out) {
+        std::int64_t us = out.time_since_epoch().count();
+        read(name, us);
+        out = Time(std::chrono::microseconds(us));
+    }
+    void read(json::string_view name, std::vector<std::string>& out) {
+        const json::value* member = object_.if_contains(name);
+        if (member == nullptr) return;
+        if (!member->is_array()) return fail(name);
+        for (const json::value& text : member->get_array()) {
+            if (!text.is_string()) return fail(name);
+            out.emplace_back(std::string_view(text.get_string()));
+        }
+    }
+    void read(json::string_view name, std::vector<AppPassword>& out) {
+        const json::value* member = object_.if_contains(name);
+        if (member == nullptr) return;
+        if (!member->is_array()) return fail(name);
+        for (const json::value& value : member->get_array()) {
+            if (!value.is_object()) return fail(name);
+            Reader inner(value.get_object());
+            AppPassword one;
+            inner.read("name", one.name);
+            inner.read_base64("hash", one.hash);
+            inner.read("protocols", one.protocols);
+            inner.read("networks", one.networks);
+            inner.read("until", one.until);
+            inner.read("created", one.created);
+            inner.read("used", one.used);
+            if (!inner.wrong_.empty() || one.name.empty() || one.hash.empty()) return fail(name);
+            out.push_back(std::move(one));
+        }
+    }
     void read(json::string_view name, Networks& out) {
         const json::value* member = object_.if_contains(name);
         if (member == nullptr) return;
@@ -116,9 +149,23 @@ json::object write_keys(const wire::ScramKeys& keys) {
             {"server_key", wire::base64_encode(keys.server_key)}};
 }
 
+std::int64_t write_time(Time time) {
+    return time.time_since_epoch().count();
+}
+
 json::array write_networks(const Networks& networks) {
     const auto texts = texts_of(networks);
     return json::array(texts.begin(), texts.end());
+}
+
+json::object write_app_password(const AppPassword& one) {
+    json::object out{
+        {"name", one.name}, {"hash", wire::base64_encode(one.hash)}, {"created", write_time(one.created)}};
+    if (!one.protocols.empty()) out["protocols"] = json::array(one.protocols.begin(), one.protocols.end());
+    if (!one.networks.empty()) out["networks"] = write_networks(one.networks);
+    if (one.until != Time()) out["until"] = write_time(one.until);
+    if (one.used != Time()) out["used"] = write_time(one.used);
+    return out;
 }
 
 }  // namespace
@@ -136,6 +183,13 @@ std::string write_account(const Account& account, Presence presence) {
     if (account.exclusive) out["exclusive"] = true;
     if (!account.networks.allow.empty()) out["allow"] = write_networks(account.networks.allow);
     if (!account.networks.deny.empty()) out["deny"] = write_networks(account.networks.deny);
+    if (!account.app_passwords.empty()) {
+        json::array all;
+        for (const AppPassword& one : account.app_passwords)
+            all.push_back(write_app_password(one));
+        out["app_passwords"] = std::move(all);
+    }
+    if (account.app_passwords_only) out["app_passwords_only"] = true;
     if (presence == Presence::being_removed) out["being_removed"] = true;
     return json::serialize(out);
 }
@@ -159,6 +213,8 @@ Result<AccountRecord> read_account(std::string_view value) {
     reader.read("exclusive", out.account.exclusive);
     reader.read("allow", out.account.networks.allow);
     reader.read("deny", out.account.networks.deny);
+    reader.read("app_passwords", out.account.app_passwords);
+    reader.read("app_passwords_only", out.account.app_passwords_only);
     reader.read("being_removed", being_removed);
     if (!reader.wrong().empty()) return corrupt(reader.wrong());
     out.account.created = Time(std::chrono::microseconds(created_us));

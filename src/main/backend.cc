@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admin/api.h"
+#include "admin/app_password_methods.h"
 #include "admin/client.h"
 #include "admin/guard_methods.h"
 #include "admin/methods.h"
@@ -68,6 +69,7 @@ class StoreBackend : public Backend {
           guard_(config.guard.settings, system_now),
           guard_file_(guard_, config.server.data_folder) {
         admin::add_directory_methods(api_, directory_, *store_);
+        admin::add_app_password_methods(api_, directory_);
         add_mail_methods(api_, *store_, directory_, delivery_);
         add_store_methods(api_, *store_);
         admin::add_guard_methods(api_, guard_);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "admin/app_password_methods.h"
 #include "admin/guard_methods.h"
 #include "admin/methods.h"
 #include "base/log.h"
@@ -226,6 +227,7 @@ serve::Protocol Running::protocol_for(const ListenerConfig& listener) {
 
 void Running::register_methods() {
     admin::add_directory_methods(api_, *directory_, *store_);
+    admin::add_app_password_methods(api_, *directory_);
     add_mail_methods(api_, *store_, *directory_, *delivery_);
     add_store_methods(api_, *store_);
     admin::add_guard_methods(api_, guard_);

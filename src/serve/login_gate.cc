@@ -22,6 +22,7 @@ Refused wrong_credentials() {
 }
 
 std::string_view reason_of(const Refused& refused) {
+    if (!refused.reason.empty()) return refused.reason;
     switch (refused.why) {
         case Refused::Why::credentials:
             return "wrong name or password";
@@ -100,10 +101,16 @@ Verdict LoginGate::end(Attempt& attempt, Verdict verdict, std::string_view user,
     return verdict;
 }
 
+std::optional<Verdict> LoginGate::at_once(std::string_view authzid, std::string_view user,
+                                          std::string_view password) {
+    auto verdict = authenticator_.app_password(authzid, user, password, {protocol_, address()});
+    return verdict ? std::move(verdict) : authenticator_.remembered(authzid, user, password);
+}
+
 Task<Verdict> LoginGate::check(std::string_view authzid, std::string_view user, const std::string& password) {
     const std::string name = authenticator_.name_of(user);
     if (guard_.nothing_against(address(), name)) {
-        auto known = authenticator_.remembered(authzid, user, password);
+        auto known = at_once(authzid, user, password);
         const auto* account = known ? std::get_if<AccountPtr>(&*known) : nullptr;
         if (account && (*account)->networks.admits(address())) {
             guard_.succeeded(address(), name);
@@ -112,7 +119,7 @@ Task<Verdict> LoginGate::check(std::string_view authzid, std::string_view user, 
     }
     auto begun = co_await begin(user, name);
     if (auto* refused = std::get_if<Refused>(&begun)) co_return Verdict(std::move(*refused));
-    auto verdict = authenticator_.remembered(authzid, user, password);
+    auto verdict = at_once(authzid, user, password);
     if (!verdict)
         verdict = co_await net::completion<Verdict>(connection_.loop(), [&](auto done) {
             authenticator_.check_password(std::string(authzid), std::string(user), password, std::move(done));

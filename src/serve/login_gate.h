@@ -10,6 +10,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -41,6 +42,9 @@ class LoginGate {
 
   private:
     using Attempt = auth::Guard::Attempt;
+    // By an app password, or by one that was checked before; absent: it has to be checked.
+    std::optional<auth::Verdict> at_once(std::string_view authzid, std::string_view user,
+                                         std::string_view password);
     net::Task<std::variant<Attempt, auth::Refused>> begin(std::string_view user, std::string_view name);
     auth::Verdict end(Attempt& attempt, auth::Verdict verdict, std::string_view user,
                       std::string_view password);

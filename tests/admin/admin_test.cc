@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "admin/app_password_methods.h"
 #include "admin/client.h"
 #include "admin/methods.h"
 #include "admin/params.h"
@@ -157,6 +158,7 @@ class Methods : public testing::Test {
     void SetUp() override {
         ASSERT_TRUE(directory.load());
         add_directory_methods(api, directory, store);
+        add_app_password_methods(api, directory);
     }
     Result<json::value> call(const char* method, const json::object& params = {}) {
         return api.call(method, params);
@@ -212,6 +214,37 @@ TEST_F(Methods, AnAccountsLife) {
     EXPECT_EQ(list.at("accounts").at(1).at("name"), "bob");
     EXPECT_EQ(ok("account.remove", {{"name", "bob"}}), json::object{});
     EXPECT_EQ(ok("account.list").at("accounts").as_array().size(), 1u);
+}
+
+TEST_F(Methods, AppPasswords) {
+    ok("account.add", {{"name", "ada"}});
+    const auto made = ok("account.app_password.add", {{"account", "ada"},
+                                                      {"name", "phone"},
+                                                      {"protocols", {"pop3"}},
+                                                      {"networks", {"192.0.2.0/24"}},
+                                                      {"until", "2999-12-31"}});
+    EXPECT_EQ(made.at("until"), "3000-01-01T00:00:00Z");
+    const std::string password(made.at("password").as_string());
+    EXPECT_EQ(directory.find("ada")->app_passwords.at(0).hash, auth::app_password_hash(password));
+    const auto listed = ok("account.app_password.list", {{"account", "ada"}});
+    EXPECT_EQ(listed.at("app_passwords").at(0).at("name"), "phone");
+    EXPECT_EQ(listed.at("app_passwords").at(0).at("used"), "");
+    EXPECT_THAT(json::serialize(listed), Not(HasSubstr(password)));
+    EXPECT_THAT(json::serialize(ok("account.show", {{"name", "ada"}})), Not(HasSubstr(password)));
+
+    for (const auto bad : {"2027-13-01", "2027-02-29", "2027-1-1", "tomorrow", "+027-01-01", "2027/01/01"})
+        expect_error(call("account.app_password.add", {{"account", "ada"}, {"name", "x"}, {"until", bad}}),
+                     ErrorKind::invalid, "2027-01-31");
+    expect_error(
+        call("account.app_password.add", {{"account", "ada"}, {"name", "x"}, {"until", "2020-01-01"}}),
+        ErrorKind::invalid, "over already");
+    expect_error(call("account.app_password.list", {{"account", "eve"}}), ErrorKind::not_found, "eve");
+
+    ok("account.change", {{"name", "ada"}, {"app_passwords_only", true}});
+    EXPECT_TRUE(directory.find("ada")->app_passwords_only);
+    ok("account.app_password.revoke", {{"account", "ada"}, {"name", "phone"}});
+    expect_error(call("account.app_password.revoke", {{"account", "ada"}, {"name", "phone"}}),
+                 ErrorKind::not_found, "phone");
 }
 
 TEST_F(Methods, AliasesAndDomains) {

@@ -75,6 +75,27 @@ TEST_P(Commands, AccountsFromAddToRemove) {
     refuse({"account", "show", "ada"}, "there is no account ada");
 }
 
+TEST_P(Commands, AppPasswordsAreShownOnce) {
+    add_account("ada");
+    EXPECT_THAT(run({"account", "app-password", "list", "ada"}).out, HasSubstr("ada has no app passwords"));
+    const Ran made = run({"account", "app-password", "add", "ada", "my phone", "--for", "pop3", "--from",
+                          "192.0.2.0/24", "--from", "2001:db8::/32", "--until", "2999-12-31"});
+    EXPECT_EQ(made.code, 0) << made.err;
+    EXPECT_THAT(made.out, testing::ContainsRegex("    [a-z2-9]{4}(-[a-z2-9]{4}){4}\n"));
+    const std::string listed = run({"account", "app-password", "list", "ada"}).out;
+    EXPECT_THAT(listed,
+                testing::ContainsRegex(
+                    "my phone  pop3  192.0.2.0/24, 2001:db8::/32  3000-01-01T00:00:00Z  .*  never\n"));
+    EXPECT_EQ(run({"account", "change", "ada", "--app-passwords-only", "on"}).out, "account ada changed\n");
+    EXPECT_THAT(run({"account", "show", "ada"}).out, HasSubstr("logs in    with app passwords only\n"));
+    EXPECT_EQ(run({"account", "app-password", "revoke", "ada", "my phone"}).out,
+              "the app password \"my phone\" of ada is revoked\n");
+    refuse({"account", "app-password", "revoke", "ada", "my phone"}, "has no app password \"my phone\"");
+    refuse({"account", "app-password", "add", "ada", "x", "--for", "gopher"},
+           "there are no logins by \"gopher\"");
+    refuse({"account", "app-password", "add", "eve", "x"}, "there is no account eve");
+}
+
 TEST_P(Commands, PasswordsComeFromManyPlacesAndNeverFromArguments) {
     write("password", "from a file\nsecond line\n");
     write("hash", "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n");
@@ -110,7 +131,8 @@ TEST_P(Commands, WrongAccounts) {
     refuse({"account", "add", "ada@example.org"}, "pier domain add example.org", "secret words\n");
     refuse({"account", "add", "../ada"}, "the name may not have '/' in it", "secret words\n");
     refuse({"account", "add", "ada", "--quota", "much"}, "--quota: \"much\" is not a size");
-    refuse({"account", "change", "ada"}, "nothing to change; give --quota or --exclusive");
+    refuse({"account", "change", "ada"},
+           "nothing to change; give --quota, --exclusive or --app-passwords-only");
     for (const char* verb : {"show", "remove", "enable", "disable", "passwd"})
         refuse({"account", verb, "nobody"}, "nobody", "secret words\n");
     const Ran json = run({"account", "show", "nobody", "--json"});

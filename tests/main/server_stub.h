@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "admin/app_password_methods.h"
 #include "admin/guard_methods.h"
 #include "admin/methods.h"
 #include "admin/protocol.h"
@@ -31,6 +32,7 @@ class ServerStub {
                     system_now) {
         directory_.load().value();
         admin::add_directory_methods(api_, directory_, *store_);
+        admin::add_app_password_methods(api_, directory_);
         add_mail_methods(api_, *store_, directory_, delivery_);
         add_store_methods(api_, *store_);
         admin::add_guard_methods(api_, guard_);

@@ -1,4 +1,4 @@
-// pier account add|list|show|passwd|change|disable|enable|allow|deny|remove
+// pier account add|list|show|passwd|change|disable|enable|allow|deny|remove; app-password: app_password.cc
 #include <boost/algorithm/string/join.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -139,6 +139,7 @@ Result<int> show(Program& program, const std::string& name) {
                     about_octets(account.at("octets").to_number<std::uint64_t>()), quota_text(account));
     text += fmt::format("exclusive  {}\ndisabled   {}\npassword   {}\n", yes_no(account.at("exclusive")),
                         yes_no(account.at("disabled")), password_text(account));
+    if (account.at("app_passwords_only").as_bool()) text += "logs in    with app passwords only\n";
     for (const std::string_view list : {"allow", "deny"}) {
         std::string networks;
         for (const json::value& network : account.at(list).as_array())
@@ -177,15 +178,18 @@ Result<int> set_password(Program& program, PasswordArguments& arguments) {
 }
 
 struct ChangeArguments {
-    std::string name, quota, exclusive, reason;
+    std::string name, quota, exclusive, app_passwords_only, reason;
 };
 
 Result<int> change_settings(Program& program, const ChangeArguments& arguments) {
     json::object params{{"name", arguments.name}};
     if (const auto added = add_quota(arguments.quota, params); !added) return added.error();
     if (!arguments.exclusive.empty()) params["exclusive"] = arguments.exclusive == "on";
+    if (!arguments.app_passwords_only.empty())
+        params["app_passwords_only"] = arguments.app_passwords_only == "on";
     if (params.size() == 1)
-        return Error(ErrorKind::invalid, "nothing to change; give --quota or --exclusive");
+        return Error(ErrorKind::invalid,
+                     "nothing to change; give --quota, --exclusive or --app-passwords-only");
     return change(program, "account.change", std::move(params), "changed");
 }
 
@@ -253,6 +257,9 @@ void define_settings_commands(Program& program, CLI::App& group) {
     allow_words(
         *option(*changes, "--exclusive", changing->exclusive, "", "Allow one POP3 session at a time."),
         {"on", "off"});
+    allow_words(*option(*changes, "--app-passwords-only", changing->app_passwords_only, "",
+                        "Take no password but app passwords from mail programs."),
+                {"on", "off"});
 
     const auto disabling = std::make_shared<ChangeArguments>();
     CLI::App* disables = program.command(
@@ -302,6 +309,7 @@ void define_account_commands(Program& program) {
 
     define_settings_commands(program, *group);
     define_network_commands(program, *group);
+    define_app_password_commands(program, *group);
 
     const auto removing = std::make_shared<RemoveArguments>();
     CLI::App* removes = program.command(*group, "remove", "Remove an account with all its mail, for good.",

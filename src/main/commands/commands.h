@@ -8,14 +8,15 @@
 
 namespace pier::program {
 
-void define_server_commands(Program& program);   // serve, status, reload, log
-void define_config_commands(Program& program);   // check, config
-void define_account_commands(Program& program);  // account
-void define_address_commands(Program& program);  // alias, domain
-void define_mail_commands(Program& program);     // deliver, import
-void define_store_commands(Program& program);    // store
-void define_guard_commands(Program& program);    // guard
-void define_text_commands(Program& program);     // man, completion
+void define_server_commands(Program& program);                            // serve, status, reload, log
+void define_config_commands(Program& program);                            // check, config
+void define_account_commands(Program& program);                           // account
+void define_app_password_commands(Program& program, CLI::App& accounts);  // account app-password
+void define_address_commands(Program& program);                           // alias, domain
+void define_mail_commands(Program& program);                              // deliver, import
+void define_store_commands(Program& program);                             // store
+void define_guard_commands(Program& program);                             // guard
+void define_text_commands(Program& program);                              // man, completion
 
 // Arguments without dashes, which must be given. `value` lives as long as the command.
 CLI::Option* argument(CLI::App& command, const std::string& name, std::string& value,

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 
 #include <rocksdb/cache.h>
@@ -100,6 +101,9 @@ void walk(rocksdb::Iterator& at, const std::string& from, const std::string& pre
 
 Result<std::unique_ptr<Index>> Index::open(const std::string& folder, std::uint64_t cache_octets) {
     std::unique_ptr<Index> index(new Index);
+    // Else RocksDB warns that it is not there, which frightens who starts Pier for the first time.
+    std::error_code failed;
+    std::filesystem::create_directories(folder, failed);
     rocksdb::DB* db = nullptr;
     const auto status = rocksdb::DB::Open(rocksdb_options(cache_octets), folder, &db);
     if (!status.ok()) return to_error(status);
