@@ -20,6 +20,16 @@ def lowest_free(server):
     return next(number for number in range(len(taken) + 1) if number not in taken)
 
 
+def wait_until_settled(server):
+    """Connections that their clients have closed are closed by the server a moment later, and files that nobody uses."""
+    before, since = None, time.monotonic()
+    while time.monotonic() < since + 1:
+        now = sorted(os.listdir(f"/proc/{server.process.pid}/fd"))
+        if now != before:
+            before, since = now, time.monotonic()
+        time.sleep(0.05)
+
+
 def set_limit(server, soft):
     _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (hard if soft is None else soft, hard))
@@ -86,6 +96,7 @@ def run(options):
         greeted_again(server)
 
         # Not one can be opened: whoever needs one is refused, and nothing fails for good.
+        wait_until_settled(server)
         server.new_log()
         set_limit(server, lowest_free(server))
         waiting = [socket.create_connection(("127.0.0.1", server.pop3_port), timeout=5) for _ in range(20)]
