@@ -24,6 +24,7 @@ using admin::Call;
 using admin::Params;
 
 constexpr std::size_t problems_max = 1000;  // told of one account
+constexpr std::uint64_t drain_notice_s_max = 24 * 3600;
 
 Error invalid(std::string text) {
     return {ErrorKind::invalid, std::move(text)};
@@ -309,6 +310,20 @@ void add_server_methods(admin::Api& api, ServerHooks hooks) {
         const auto done = reload();
         if (!done) return done.error();
         return json::value(json::object{{"text", *done}});
+    });
+    api.add("drain", [drain = std::move(hooks.drain)](const Call& call) -> Result<json::value> {
+        Params params(call.params);
+        const auto notice = params.maybe_number("notice_s");
+        if (auto good = params.finish(); !good) return good.error();
+        if (notice.value_or(0) > drain_notice_s_max)
+            return invalid(fmt::format("\"notice_s\" is at most {}", drain_notice_s_max));
+        drain(std::chrono::seconds(notice.value_or(0)));
+        return json::value(json::object{});
+    });
+    api.add("drain.end", [resume = std::move(hooks.resume)](const Call& call) -> Result<json::value> {
+        if (auto good = Params(call.params).finish(); !good) return good.error();
+        resume();
+        return json::value(json::object{});
     });
     api.add("log.level", set_log_level);
     api.add("log.recent", [](const Call& call) -> Result<json::value> {

@@ -12,10 +12,13 @@
 //   store.verify     account (its id)   -> {"messages","octets","problems": […]}; reads all its mail
 //   status                              -> what the server says of itself
 //   reload                              -> {"text"}
+//   drain            [notice_s]         -> {}; serve/server.h says what it does
+//   drain.end                           -> {}
 //   log.level        level              -> {"level"}
 //   log.recent                          -> {"lines": […]}
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -37,6 +40,8 @@ void add_store_methods(admin::Api& api, store::Store& store);
 struct ServerHooks {
     std::function<boost::json::object()> status;
     std::function<Result<std::string>()> reload;  // says what was taken up
+    std::function<void(std::chrono::seconds notice)> drain;
+    std::function<void()> resume;
 };
 void add_server_methods(admin::Api& api, ServerHooks hooks);
 

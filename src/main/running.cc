@@ -210,7 +210,7 @@ Result<void> Running::open_management() {
     admin_.reset(new serve::AdminService{api_, *disk_pool_,
                                          config_.store.message_octets_max + management_octets_over_message});
     auto protocol = [this](net::Connection& connection) { return serve::serve_admin(connection, *admin_); };
-    server_->listen(std::move(*sockets), {"admin", std::move(protocol), {}, {}, ""});
+    server_->listen(std::move(*sockets), {"admin", std::move(protocol), {}, {}, "", false});
     return {};
 }
 
@@ -231,7 +231,8 @@ void Running::register_methods() {
     add_mail_methods(api_, *store_, *directory_, *delivery_);
     add_store_methods(api_, *store_);
     admin::add_guard_methods(api_, guard_);
-    add_server_methods(api_, {[this] { return status(); }, [this] { return reload(); }});
+    add_server_methods(api_, {[this] { return status(); }, [this] { return reload(); },
+                              [this](std::chrono::seconds notice) { drain(notice); }, [this] { resume(); }});
 }
 
 boost::json::object Running::status() const {
@@ -248,6 +249,7 @@ boost::json::object Running::status() const {
     const auto auth = authenticator_->counts();
     const auto held = store_->held();
     status["connections"] = {{"open", server_->connections()}, {"accepted", server_->accepted()}};
+    status["drain"] = {{"draining", server_->draining()}, {"connections", server_->connections_to_drain()}};
     status["pop3"] = {{"logins", pop3_->logins.load()},
                       {"failed_logins", pop3_->failed_logins.load()},
                       {"retrieved", pop3_->retrieved.load()},
@@ -313,6 +315,17 @@ Result<std::string> Running::reload() {
     text += " were taken up; changes elsewhere need a restart";
     log::info("reloaded", {{"what", text}});
     return text;
+}
+
+void Running::drain(std::chrono::seconds notice) {
+    server_->drain(notice);
+    log::info("drain", {{"notice_s", static_cast<std::uint64_t>(notice.count())},
+                        {"connections", server_->connections_to_drain()}});
+}
+
+void Running::resume() {
+    server_->resume();
+    log::info("drain.end", {});
 }
 
 void Running::start() {

@@ -72,6 +72,8 @@ class Running {
     serve::Protocol protocol_for(const ListenerConfig& listener);
     void register_methods();
     boost::json::object status() const;
+    void drain(std::chrono::seconds notice);
+    void resume();
 
     struct Bound {
         ListenerConfig config;

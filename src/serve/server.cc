@@ -42,7 +42,7 @@ void Server::listen(net::ListenSockets sockets, ListenerOptions options) {
     auto listener = std::make_unique<Listener>();
     listener->options = std::move(options);
     listener->sockets = std::move(sockets);
-    const Listener& stays = *listener;
+    Listener& stays = *listener;
     for (std::size_t i = 0; i < loops_.size(); ++i) {
         auto on_accept = [this, &stays](EventLoop& loop, int fd, const net::Endpoint& peer) {
             take(stays, loop, fd, peer);
@@ -67,14 +67,32 @@ std::vector<std::pair<std::string, net::Endpoint>> Server::listeners() const {
     return all;
 }
 
+void Server::drain(std::chrono::seconds notice) {
+    refuses_from_ = std::chrono::steady_clock::now() + notice;
+}
+
+std::size_t Server::connections_to_drain() const {
+    std::size_t all = 0;
+    for (const auto& listener : listeners_)
+        if (listener->options.drains) all += listener->connections;
+    return all;
+}
+
+bool Server::refuses_new(const Listener& listener, EventLoop::SteadyTime now) const {
+    return listener.options.drains && now >= refuses_from_.load();
+}
+
 bool Server::responsive(std::chrono::seconds limit) const {
     const auto oldest = std::chrono::steady_clock::now() - limit;
     return std::all_of(loops_.begin(), loops_.end(),
                        [&](const auto& loop) { return loop->last_sweep() >= oldest; });
 }
 
-std::string_view Server::admit_one_more() {
-    if (connections_.fetch_add(1) < limits_.connections_max) return {};
+std::string_view Server::admit_one_more(Listener& listener) {
+    if (connections_.fetch_add(1) < limits_.connections_max) {
+        ++listener.connections;
+        return {};
+    }
     --connections_;
     ++refused_in_all_;
     return "too many connections";
@@ -112,7 +130,8 @@ void Server::forget_visitors(EventLoop::SteadyTime now) {
         std::erase_if(per_address_, [](const auto& entry) { return entry.second.connections == 0; });
 }
 
-void Server::leave(const std::optional<net::Endpoint>& counted) {
+void Server::leave(Listener& listener, const std::optional<net::Endpoint>& counted) {
+    --listener.connections;
     --connections_;
     if (!counted || counted->is_loopback()) return;
     std::lock_guard lock(per_address_mutex_);
@@ -150,7 +169,7 @@ std::string_view Server::short_of(int fd) {
     return is_short ? "descriptors are short" : "";
 }
 
-void Server::take(const Listener& listener, EventLoop& loop, int fd, const net::Endpoint& peer) {
+void Server::take(Listener& listener, EventLoop& loop, int fd, const net::Endpoint& peer) {
     ++accepted_;
     const bool proxied = !peer.is_unix() && contains(listener.options.proxies, peer.address);
     if (!proxied && !may_come(listener, peer)) {
@@ -160,9 +179,9 @@ void Server::take(const Listener& listener, EventLoop& loop, int fd, const net::
     bool entered = false;
     std::optional<net::Endpoint> counted;
     try {
-        std::string_view why = short_of(fd);
+        std::string_view why = refuses_new(listener, loop.now()) ? "draining" : short_of(fd);
         if (why.empty()) {
-            why = admit_one_more();
+            why = admit_one_more(listener);
             entered = why.empty();
         }
         if (entered && !proxied) {
@@ -174,14 +193,14 @@ void Server::take(const Listener& listener, EventLoop& loop, int fd, const net::
     } catch (const std::bad_alloc&) {
         // The session could not even begin: its client is told what the others are told.
     }
-    if (entered) leave(counted);
+    if (entered) leave(listener, counted);
     const std::string& text = listener.options.busy_text;
     if (!text.empty()) [[maybe_unused]]
         const auto sent = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
     ::close(fd);
 }
 
-net::Task<void> Server::serve(const Listener& listener, EventLoop& loop, int fd, net::Endpoint peer,
+net::Task<void> Server::serve(Listener& listener, EventLoop& loop, int fd, net::Endpoint peer,
                               std::optional<net::Endpoint> counted) {
     try {
         Connection connection(loop, fd, peer, listener.sockets.local());
@@ -201,7 +220,7 @@ net::Task<void> Server::serve(const Listener& listener, EventLoop& loop, int fd,
         log::error("session.bug",
                    {{"listener", listener.options.name}, {"peer", peer.text()}, {"what", bug.what()}});
     }
-    leave(counted);
+    leave(listener, counted);
 }
 
 // A proxy says who its client is, who is then looked at as if he had come himself. A proxy that speaks for
@@ -222,7 +241,11 @@ net::Task<bool> Server::meet_client(const Listener& listener, Connection& connec
         co_return false;
     }
     const net::Endpoint& client = connection.peer();
-    if (client.text() == proxy.text()) co_return true;
+    if (client.text() == proxy.text()) {
+        if (!draining()) co_return true;
+        [[maybe_unused]] const auto sent = co_await connection.write(listener.options.busy_text);
+        co_return false;
+    }
     if (!may_come(listener, client)) co_return false;
     const std::string_view why = admit(client, connection.loop().now());
     if (why.empty()) {

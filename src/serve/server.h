@@ -31,6 +31,7 @@ struct ListenerOptions {
     Networks proxies{};     // who tells with the PROXY protocol for whom it connects
     std::string busy_text;  // what a client over the limits is told before the connection ends: "-ERR …\r\n";
                             // may be empty
+    bool drains = true;  // false: served also while the server drains
 };
 
 struct ServerLimits {
@@ -57,6 +58,15 @@ class Server {
     void stop(
         std::chrono::seconds grace, const std::function<bool()>& hurry = [] { return false; });
 
+    // Draining: so that this node can be stopped without anybody seeing an error. At once a proxy that asks
+    // for itself (a health check) is turned away, and after `notice`, in which those in front may find out,
+    // everybody. Sessions that are there go on. resume() ends it. Any thread.
+    void drain(std::chrono::seconds notice);
+    void resume() { refuses_from_ = not_yet; }
+    bool draining() const { return refuses_from_.load() != not_yet; }
+    // What draining waits for.
+    std::size_t connections_to_drain() const;
+
     // All loops have been round within `limit`: for a watchdog.
     bool responsive(std::chrono::seconds limit) const;
 
@@ -73,21 +83,23 @@ class Server {
         ListenerOptions options;
         net::ListenSockets sockets;
         std::vector<std::shared_ptr<net::Acceptor>> acceptors;
+        std::atomic<std::size_t> connections = 0;
     };
 
-    void take(const Listener& listener, net::EventLoop& loop, int fd, const net::Endpoint& peer);
+    void take(Listener& listener, net::EventLoop& loop, int fd, const net::Endpoint& peer);
     // `counted`: who has been let in by admit(); absent for a proxy, which has not said yet for whom it
     // comes.
-    net::Task<void> serve(const Listener& listener, net::EventLoop& loop, int fd, net::Endpoint peer,
+    net::Task<void> serve(Listener& listener, net::EventLoop& loop, int fd, net::Endpoint peer,
                           std::optional<net::Endpoint> counted);
     net::Task<bool> meet_client(const Listener& listener, net::Connection& connection,
                                 std::optional<net::Endpoint>& counted);
     bool may_come(const Listener& listener, const net::Endpoint& peer);
     // Why it may not, of one connection more and of its address; empty: it may, and is counted until leave().
-    std::string_view admit_one_more();
+    std::string_view admit_one_more(Listener& listener);
     std::string_view admit(const net::Endpoint& peer, net::EventLoop::SteadyTime now);
-    void leave(const std::optional<net::Endpoint>& counted);
+    void leave(Listener& listener, const std::optional<net::Endpoint>& counted);
     void log_refusal(const Listener& listener, const net::Endpoint& peer, std::string_view why);
+    bool refuses_new(const Listener& listener, net::EventLoop::SteadyTime now) const;
     // What the process has too little of for another session; empty: nothing.
     std::string_view short_of(int fd);
     void wake_all(net::Connection::Woken why, bool also_worth_finishing);
@@ -110,6 +122,8 @@ class Server {
     std::atomic<std::uint64_t> accepted_ = 0, refused_in_all_ = 0, refused_per_address_ = 0,
                                refused_by_rate_ = 0;
     std::atomic<bool> descriptors_short_ = false;
+    static constexpr auto not_yet = net::EventLoop::SteadyTime::max();
+    std::atomic<net::EventLoop::SteadyTime> refuses_from_ = not_yet;
     std::mutex per_address_mutex_;
     std::unordered_map<std::string, Visitor> per_address_;
 };

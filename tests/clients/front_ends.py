@@ -4,9 +4,11 @@
 usage: front_ends.py --pier PROGRAM
 """
 import argparse
+import poplib
 import re
 import subprocess
 import sys
+import threading
 import time
 
 from pier_server import Failed, PierServer, free_ports
@@ -37,7 +39,7 @@ defaults
     timeout server 30s
     retries 5
     option redispatch
-    default-server inter {CHECK_MS}ms fall 1 rise 1 on-marked-down shutdown-sessions
+    default-server inter {CHECK_MS}ms fall 1 rise 1
 """ + self.front_end("v1", f"127.0.0.1:{self.v1}", nodes, "pop3s_port", "send-proxy")
             + self.front_end("v2", f"127.0.0.1:{self.v2}", nodes, "pop3s_port", "send-proxy-v2")
             + self.front_end("tls", f"127.0.0.1:{self.ends_tls} ssl crt {pem}", nodes, "pop3_port", "send-proxy-v2-ssl-cn"))
@@ -86,6 +88,77 @@ def wait_until_reached(ca, port):
     raise Failed(f"nothing answers behind HAProxy's port {port}")
 
 
+class Fetching:
+    """Clients that fetch through a port, one after the other, until they are told to stop; `failed` counts what went wrong."""
+
+    def __init__(self, ca, port):
+        self.ca, self.port = ca, port
+        self.done = self.failed = 0
+        self.ended = threading.Event()
+        self.threads = [threading.Thread(target=self.go_on, args=(client,)) for client in CLIENTS[:2]]
+
+    def go_on(self, client):
+        while not self.ended.is_set():
+            status = fetch(self.ca, self.port, client)
+            self.done += 1
+            self.failed += status != 0
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def renew(ca, port, node):
+    """The node is drained, stopped and started again, and no client sees it: neither a new one nor one that is there."""
+    with Fetching(ca, port) as fetching, PatientClient(node) as there:
+        drained = subprocess.Popen([node.pier, "--config", node.config, "drain", "--notice", "2s", "--wait", "20s"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(3)
+        before, count = fetching.done, len(logins(node))
+        wait_for(lambda: fetching.done >= before + 4, "fetches go on while a node drains")
+        expect(len(logins(node)) == count, "the draining node was still given clients")
+        expect(drained.poll() is None, "the node is said to be drained while a session is there")
+        there.quit()
+        expect(drained.wait(30) == 0, "pier drain does not succeed although all sessions have ended")
+        node.stop()
+        node.start()
+        wait_for(lambda: logins(node)[count:], "the node is given clients again")
+    expect(fetching.failed == 0, f"{fetching.failed} of {fetching.done} fetches failed while a node was renewed")
+    return fetching.done
+
+
+class PatientClient:
+    """A session on a node that goes on until quit()."""
+
+    def __init__(self, node):
+        self.pop = poplib.POP3("127.0.0.1", node.pop3_port, timeout=20)
+
+    def __enter__(self):
+        self.pop.user(USER)
+        self.pop.pass_(PASSWORD)
+        return self
+
+    def quit(self):
+        self.pop.stat()
+        self.pop.quit()
+
+    def __exit__(self, *_):
+        self.pop.close()
+
+
+def wait_for(condition, text):
+    end = time.monotonic() + 30
+    while not condition():
+        expect(time.monotonic() < end, f"not within 30 seconds: {text}")
+        time.sleep(0.1)
+
+
 def expect(condition, text):
     if not condition:
         raise Failed(text)
@@ -116,12 +189,13 @@ def main():
                 expect(all(said.startswith(tls) for _, said in new), f"what the log says of TLS: {new}")
                 expect(all(said.endswith("+proxy") == (port == proxy.ends_tls) for _, said in new), f"where TLS ends: {new}")
                 expect(all(len(logins(node)) > count for node, count in zip(nodes, before)), "one node got nothing")
+            renewed = renew(ca, proxy.v2, nodes[1])
             nodes[1].stop()
             failed = sum(fetch(ca, proxy.v2, CLIENTS[number % len(CLIENTS)]) != 0 for number in range(FETCHES))
             expect(failed == 0, f"{failed} of {FETCHES} fetches failed when one node had stopped")
         for node in nodes:
             expect("event=proxy.failed" not in node.log.read_text(), "a health check was taken for a proxy that does not speak")
-    print(f"{4 * FETCHES} fetches through HAProxy: versions 1 and 2, TLS here and there, and with one node stopped")
+    print(f"{4 * FETCHES} fetches through HAProxy: versions 1 and 2, TLS here and there, with one node stopped; and {renewed} while one was renewed")
 
 
 if __name__ == "__main__":

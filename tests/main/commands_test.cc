@@ -88,6 +88,9 @@ TEST_P(Commands, AppPasswordsAreShownOnce) {
                     "my phone  pop3  192.0.2.0/24, 2001:db8::/32  3000-01-01T00:00:00Z  .*  never\n"));
     EXPECT_EQ(run({"account", "change", "ada", "--app-passwords-only", "on"}).out, "account ada changed\n");
     EXPECT_THAT(run({"account", "show", "ada"}).out, HasSubstr("logs in    with app passwords only\n"));
+    EXPECT_EQ(run({"account", "change", "ada", "--master", "on"}).out, "account ada changed\n");
+    EXPECT_THAT(run({"account", "show", "ada"}).out,
+                HasSubstr("master     logs in as every other account\n"));
     EXPECT_EQ(run({"account", "app-password", "revoke", "ada", "my phone"}).out,
               "the app password \"my phone\" of ada is revoked\n");
     refuse({"account", "app-password", "revoke", "ada", "my phone"}, "has no app password \"my phone\"");
@@ -132,7 +135,7 @@ TEST_P(Commands, WrongAccounts) {
     refuse({"account", "add", "../ada"}, "the name may not have '/' in it", "secret words\n");
     refuse({"account", "add", "ada", "--quota", "much"}, "--quota: \"much\" is not a size");
     refuse({"account", "change", "ada"},
-           "nothing to change; give --quota, --exclusive or --app-passwords-only");
+           "nothing to change; give --quota, --exclusive, --app-passwords-only or --master");
     for (const char* verb : {"show", "remove", "enable", "disable", "passwd"})
         refuse({"account", verb, "nobody"}, "nobody", "secret words\n");
     const Ran json = run({"account", "show", "nobody", "--json"});
@@ -326,8 +329,13 @@ TEST_P(Commands, StoreStatsAndVerify) {
 using Offline = CliTest;
 
 TEST_F(Offline, WhatNeedsAServerSaysSo) {
-    for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
-             {"status"}, {"reload"}, {"log", "tail"}, {"log", "level", "info"}}) {
+    for (const std::vector<std::string>& arguments :
+         std::vector<std::vector<std::string>>{{"status"},
+                                               {"reload"},
+                                               {"drain"},
+                                               {"drain", "--end"},
+                                               {"log", "tail"},
+                                               {"log", "level", "info"}}) {
         const Ran ran = run(arguments);
         EXPECT_EQ(ran.code, 1);
         EXPECT_EQ(
@@ -398,7 +406,8 @@ class Online : public CliTest {
 };
 
 TEST_F(Online, StatusReloadAndLog) {
-    EXPECT_EQ(run({"status"}).out, "version    1\nlisteners\n  pop3  127.0.0.1:110\n");
+    EXPECT_EQ(run({"status"}).out,
+              "version    1\nlisteners\n  pop3  127.0.0.1:110\ndrain\n  connections  0\n");
     EXPECT_EQ(ask({"status"}).at("version").as_string(), "1");
     EXPECT_EQ(run({"reload"}).out, "the log's settings were taken up\n");
 
@@ -417,6 +426,24 @@ TEST_F(Online, StatusReloadAndLog) {
     EXPECT_EQ(run({"log", "level", "info"}).code, 0);
     EXPECT_TRUE(log::enabled(log::Level::info));
     log::configure({});
+}
+
+TEST_F(Online, Drain) {
+    server_.connections_to_drain = 2;
+    const Ran busy = run({"drain", "--notice", "0s", "--wait", "1s"});
+    EXPECT_EQ(busy.code, 1);
+    EXPECT_EQ(busy.err, "draining: health checks fail from now on, and in 0s new connections are refused\n");
+    EXPECT_EQ(busy.out,
+              "2 sessions are still there after 1s; the server refuses new ones, and \"pier drain --end\" "
+              "ends that\n");
+    server_.connections_to_drain = 0;
+    EXPECT_EQ(ask({"drain", "--notice", "1s"}).at("connections").to_number<int>(), 0);
+    EXPECT_EQ(server_.notice, std::chrono::seconds(1));
+    EXPECT_EQ(run({"drain", "--end"}).out, "new connections are served again\n");
+    EXPECT_FALSE(server_.notice);
+    EXPECT_THAT(run({"drain", "--notice", "soon"}).err, HasSubstr("--notice: "));
+    EXPECT_THAT(run({"drain", "--wait", "soon"}).err, HasSubstr("--wait: "));
+    EXPECT_THAT(run({"drain", "--notice", "2d"}).err, HasSubstr("\"notice_s\" is at most 86400"));
 }
 
 TEST_F(Online, WrongImportsAreRefusedWhole) {

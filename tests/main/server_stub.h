@@ -37,11 +37,13 @@ class ServerStub {
         add_store_methods(api_, *store_);
         admin::add_guard_methods(api_, guard_);
         add_server_methods(
-            api_,
-            {[] {
-                 return boost::json::object{{"version", "1"}, {"listeners", {{"pop3", "127.0.0.1:110"}}}};
-             },
-             []() -> Result<std::string> { return std::string("the log's settings were taken up"); }});
+            api_, {[this] {
+                       return boost::json::object{{"version", "1"},
+                                                  {"listeners", {{"pop3", "127.0.0.1:110"}}},
+                                                  {"drain", {{"connections", connections_to_drain.load()}}}};
+                   },
+                   []() -> Result<std::string> { return std::string("the log's settings were taken up"); },
+                   [this](std::chrono::seconds given) { notice = given; }, [this] { notice.reset(); }});
         listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
@@ -58,6 +60,9 @@ class ServerStub {
         thread_.join();
         ::close(listener_);
     }
+
+    std::atomic<std::size_t> connections_to_drain = 0;
+    std::optional<std::chrono::seconds> notice;  // while draining; between two commands
 
     std::vector<std::string> lines() const {
         const std::lock_guard lock(mutex_);

@@ -206,6 +206,7 @@ TEST_F(Usage, EveryCommandRefusesABrokenConfiguration) {
                                                {"store", "rebuild"},
                                                {"status"},
                                                {"reload"},
+                                               {"drain"},
                                                {"log", "tail"},
                                                {"config", "show"},
                                                {"serve"}}) {

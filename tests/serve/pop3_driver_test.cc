@@ -246,6 +246,29 @@ TEST(Pop3Driver, WhenTheGraceIsOverNothingIsRemoved) {
     EXPECT_EQ(served.stored().size(), 1u);
 }
 
+TEST(Server, DrainingLetsSessionsFinishAndRefusesNewOnes) {
+    Served served;
+    served.deliver("one\r\n");
+    Client session(served.pop3_port);
+    log_in(session);
+    EXPECT_EQ(served.server().connections_to_drain(), 1u);
+    served.server().drain(std::chrono::seconds(0));
+    EXPECT_EQ(Client(served.pop3_port).rest(), "-ERR busy\r\n");
+    EXPECT_EQ(Client(served.lmtp_port).rest(), "421 busy\r\n");
+    Client manager(served.admin_path);
+    manager.send("{\"method\":\"echo\",\"params\":{}}\n");
+    manager.finish_sending();
+    EXPECT_NE(manager.rest(), "");
+    EXPECT_EQ(session.ask("DELE 1").substr(0, 3), "+OK");
+    EXPECT_EQ(session.ask("QUIT").substr(0, 3), "+OK");
+    EXPECT_EQ(session.rest(), "");
+    while (served.server().connections_to_drain() > 0)
+        std::this_thread::yield();
+    EXPECT_TRUE(served.stored().empty());
+    served.server().resume();
+    EXPECT_EQ(Client(served.pop3_port).line().substr(0, 3), "+OK");
+}
+
 TEST(Server, MoreConnectionsThanAllowedAreToldSo) {
     ServedOptions options;
     options.limits.connections_max = 2;

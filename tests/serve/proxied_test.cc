@@ -112,6 +112,19 @@ TEST(Proxied, TheGuardCountsTheClients) {
     EXPECT_EQ(log_in(served, names("192.0.2.2"), "secret").substr(0, 3), "+OK");
 }
 
+TEST(Proxied, WhileDrainingHealthChecksFailBeforeClientsDo) {
+    Served served(behind_a_proxy());
+    const std::string check = "PROXY UNKNOWN\r\n";
+    EXPECT_EQ(greeting(served, check).substr(0, 3), "+OK");
+    served.server().drain(std::chrono::hours(1));
+    EXPECT_EQ(greeting(served, check), "-ERR busy");
+    EXPECT_EQ(greeting(served, names("192.0.2.1")).substr(0, 3), "+OK");
+    served.server().drain(std::chrono::seconds(0));
+    EXPECT_EQ(greeting(served, names("192.0.2.1")), "-ERR busy");
+    served.server().resume();
+    EXPECT_EQ(greeting(served, check).substr(0, 3), "+OK");
+}
+
 TEST(Proxied, TlsThatEndsAtTheProxyIsTls) {
     auto options = behind_a_proxy();
     options.clear_login = serve::ClearLogin::never;

@@ -68,13 +68,13 @@ Served::Served(ServedOptions options)
 
     constexpr std::size_t threads = 2;
     server_ = std::make_unique<serve::Server>(threads, options.limits, guard_);
-    const auto listen = [&](net::ListenSockets sockets, const char* name, serve::Protocol protocol,
+    const auto listen = [&](net::ListenSockets sockets, std::string_view name, serve::Protocol protocol,
                             const char* busy) {
         const auto port = sockets.local().port;
-        const bool pop3 = std::string_view(name).starts_with("pop3");
+        const bool pop3 = name.starts_with("pop3");
         server_->listen(std::move(sockets),
-                        {name, std::move(protocol), pop3 ? options.pop3_access : AccessList{},
-                         pop3 ? options.proxies : Networks{}, busy});
+                        {std::string(name), std::move(protocol), pop3 ? options.pop3_access : AccessList{},
+                         pop3 ? options.proxies : Networks{}, busy, name != "admin"});
         return port;
     };
     pop3_port = listen(

@@ -1,4 +1,4 @@
-// pier serve, status, reload, log level|tail
+// pier serve, status, reload, drain, log level|tail
 #include <chrono>
 #include <thread>
 
@@ -16,6 +16,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::chrono::milliseconds follow_pause{500};
+constexpr std::chrono::milliseconds drain_pause{200};
 
 Result<int> serve_command(Program& program) {
     const auto config = program.config();
@@ -79,6 +80,56 @@ Result<int> reload(Program& program) {
     if (!answer) return answer.error();
     program.say(std::string(answer->at("text").as_string()) + "\n", *answer);
     return exit_code::fine;
+}
+
+struct DrainArguments {
+    std::string notice = "10s";
+    std::string wait = "5m";
+    bool end = false;
+};
+
+Result<std::uint64_t> connections_to_drain(Program& program) {
+    const auto answer = call_server(program, "status");
+    if (!answer) return answer.error();
+    return answer->at("drain").at("connections").to_number<std::uint64_t>();
+}
+
+Result<int> end_drain(Program& program) {
+    const auto answer = call_server(program, "drain.end");
+    if (!answer) return answer.error();
+    program.say("new connections are served again\n", *answer);
+    return exit_code::fine;
+}
+
+Result<int> drain(Program& program, const DrainArguments& arguments) {
+    if (arguments.end) return end_drain(program);
+    const auto notice = parse_duration(arguments.notice);
+    if (!notice) return Error(ErrorKind::invalid, "--notice: " + notice.error().text);
+    const auto wait = parse_duration(arguments.wait);
+    if (!wait) return Error(ErrorKind::invalid, "--wait: " + wait.error().text);
+    const auto answer = call_server(program, "drain", {{"notice_s", *notice}});
+    if (!answer) return answer.error();
+    program.terminal().err << fmt::format(
+        "draining: health checks fail from now on, and in {} new connections are refused\n",
+        format_duration(*notice));
+    using Clock = std::chrono::steady_clock;
+    const auto refused_from = Clock::now() + std::chrono::seconds(*notice);
+    const auto end = refused_from + std::chrono::seconds(*wait);
+    while (true) {
+        const auto left = connections_to_drain(program);
+        if (!left) return left.error();
+        const bool refuses = Clock::now() >= refused_from;
+        if (refuses && (*left == 0 || Clock::now() >= end)) {
+            program.say(*left == 0
+                            ? "drained: no session is left; the server can be stopped\n"
+                            : fmt::format("{} sessions are still there after {}; the server refuses new "
+                                          "ones, and \"pier drain --end\" ends that\n",
+                                          *left, format_duration(*wait)),
+                        json::object{{"connections", *left}});
+            return *left == 0 ? exit_code::fine : exit_code::failed;
+        }
+        std::this_thread::sleep_for(drain_pause);
+    }
 }
 
 Result<int> set_level(Program& program, const std::string& level) {
@@ -150,6 +201,18 @@ void define_server_commands(Program& program) {
     program.command(program.app(), "reload",
                     "Let the running server read its configuration and certificate again.",
                     [&program] { return reload(program); });
+
+    const auto draining = std::make_shared<DrainArguments>();
+    CLI::App* drains = program.command(
+        program.app(), "drain", "Let sessions finish and refuse new ones, before the server is stopped.",
+        [&program, draining] { return drain(program, *draining); });
+    option(*drains, "--notice", draining->notice, "TIME",
+           "How long new sessions are still taken, so that proxies see their health checks fail; 10s by "
+           "default.");
+    option(*drains, "--wait", draining->wait, "TIME",
+           "How long to wait then until the last session has ended; 5m by default.");
+    drains->add_flag("--end", draining->end, "Serve new connections again.");
+    drains->footer("Succeeds when no session is left: \"pier drain && systemctl restart pier\".");
 
     CLI::App* group = program.command(program.app(), "log", "The running server's log.", nullptr);
     const auto level = std::make_shared<std::string>();
