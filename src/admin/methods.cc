@@ -35,6 +35,7 @@ Result<json::object> describe(const store::Store& store, const auth::Account& ac
                         {"disabled_text", account.disabled_text},
                         {"exclusive", account.exclusive},
                         {"app_passwords_only", account.app_passwords_only},
+                        {"master", account.master},
                         {"quota_octets", account.quota_octets},
                         {"allow", to_json(account.networks.allow)},
                         {"deny", to_json(account.networks.deny)},
@@ -124,6 +125,7 @@ class AccountMethods {
         change.quota_octets = params.maybe_number("quota_octets");
         change.exclusive = params.maybe_flag("exclusive");
         change.app_passwords_only = params.maybe_flag("app_passwords_only");
+        change.master = params.maybe_flag("master");
         const auto allow = params.maybe_texts("allow"), deny = params.maybe_texts("deny");
         if (auto good = params.finish(); !good) return good.error();
         const auto read = [](const auto& texts, std::optional<Networks>& out) -> Result<void> {

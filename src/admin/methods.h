@@ -5,8 +5,8 @@
 //   account.show     name                                -> the account, with "mailboxes"
 //   account.list                                         -> {"accounts": […]}
 //   account.passwd   name, password | password_scheme    -> the account; "" as scheme: no password
-//   account.change   name, [quota_octets], [exclusive], [app_passwords_only], [allow […]], [deny […]]
-//                                                        -> the account
+//   account.change   name, [quota_octets], [exclusive], [app_passwords_only], [master], [allow […]],
+//                    [deny […]]                          -> the account
 //                    the lists: networks from which it may log in, and may not
 //   account.disable  name, [text]                        -> the account
 //   account.enable   name                                -> the account
@@ -21,9 +21,8 @@
 //
 // An account is
 // {"name","id","created","password","scram","disabled","disabled_text","exclusive","app_passwords_only",
-// "quota_octets","allow",
-// "deny","messages","octets"}: "password" is only the name of its scheme ("ARGON2ID", "" for none), and
-// "scram" whether keys are there.
+// "master","quota_octets","allow","deny","messages","octets"}: "password" is only the name of its scheme
+// ("ARGON2ID", "" for none), and "scram" whether keys are there.
 #pragma once
 
 #include "admin/api.h"

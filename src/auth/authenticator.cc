@@ -41,11 +41,17 @@ Refused wants_app_password() {
 }
 
 // What comes after the proof of identity, by password or by SCRAM.
-Verdict admit(const AccountPtr& account, std::string_view authzid, std::string_view user) {
-    const std::string asked = fold_name(authzid);
-    if (!asked.empty() && asked != account->name && asked != fold_name(user)) return wrong_credentials();
+Verdict admit(const Directory& directory, const AccountPtr& account, std::string_view authzid,
+              std::string_view user) {
     if (account->disabled) return disabled(*account);
-    return account;
+    const std::string asked = fold_name(authzid);
+    if (asked.empty() || asked == account->name || asked == fold_name(user)) return account;
+    Refused refused = wrong_credentials();
+    refused.reason = "only a master user may log in as another";
+    if (!account->master) return refused;
+    if (AccountPtr other = directory.find_login(asked)) return other;
+    refused.reason = "a master user asked for an account that does not exist";
+    return refused;
 }
 
 struct Check {
@@ -133,7 +139,7 @@ struct Authenticator::Impl {
             else if (account->app_passwords_only)
                 verdict = wants_app_password();
             else
-                verdict = admit(account, check.authzid, check.user);
+                verdict = admit(directory, account, check.authzid, check.user);
         } catch (const std::bad_alloc&) {
             log::error("auth.memory", {{"hint", "no memory to check a password (19 MiB are needed)"}});
         }
@@ -206,7 +212,7 @@ std::optional<Verdict> Authenticator::remembered(std::string_view authzid, std::
         return std::nullopt;
     ++impl_->remembered;
     if (account->app_passwords_only) return wants_app_password();
-    return admit(account, authzid, user);
+    return admit(impl_->directory, account, authzid, user);
 }
 
 std::optional<Verdict> Authenticator::app_password(std::string_view authzid, std::string_view user,
@@ -223,7 +229,7 @@ std::optional<Verdict> Authenticator::app_password(std::string_view authzid, std
         refused.reason = why;
         return refused;
     }
-    Verdict verdict = admit(account, authzid, user);
+    Verdict verdict = admit(impl_->directory, account, authzid, user);
     if (std::holds_alternative<AccountPtr>(verdict) && now - found->used >= std::chrono::hours(1)) {
         std::lock_guard lock(impl_->mutex);
         if (impl_->uses.size() < uses_max) impl_->uses.push_back({account->name, found->name, now});
@@ -272,7 +278,12 @@ Verdict Authenticator::proven(std::string_view authzid, std::string_view user,
     if (!account || (account->scram_sha1 != keys && account->scram_sha256 != keys))
         return wrong_credentials();
     if (account->app_passwords_only) return wants_app_password();
-    return admit(account, authzid, user);
+    return admit(impl_->directory, account, authzid, user);
+}
+
+bool Authenticator::admits(std::string_view user, const IpAddress& address) const {
+    const AccountPtr account = impl_->directory.find_login(user);
+    return account && account->networks.admits(address);
 }
 
 }  // namespace pier::auth

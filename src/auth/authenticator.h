@@ -35,7 +35,8 @@ class Authenticator {
     ~Authenticator();  // waits for the checks under way
 
     // `done` runs on a thread of the pool, or before this returns when too many are waiting; post to your
-    // event loop. It is called exactly once. An authzid other than the user is refused.
+    // event loop. It is called exactly once. An authzid other than the user is refused, unless the user is a
+    // master: then the verdict is the account that he asked for.
     void check_password(std::string authzid, std::string user, std::string password,
                         std::function<void(Verdict)> done);
 
@@ -58,6 +59,9 @@ class Authenticator {
     // After a SCRAM proof against `keys`, which scram_keys() gave for this user: the account, or why not.
     // They must still be its own: the password may have been changed within the exchange. Never waits.
     Verdict proven(std::string_view authzid, std::string_view user, const wire::ScramKeys& keys) const;
+
+    // Whether the user's own account may log in from there. Never waits.
+    bool admits(std::string_view user, const IpAddress& address) const;
 
     // The account's name; for one that does not exist what was typed, in lower case. Never waits.
     std::string name_of(std::string_view user) const;

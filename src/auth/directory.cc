@@ -434,6 +434,7 @@ Result<AccountPtr> Directory::change(std::string_view name, const AccountChange&
     if (wanted.disabled) account.disabled = *wanted.disabled;
     if (wanted.exclusive) account.exclusive = *wanted.exclusive;
     if (wanted.app_passwords_only) account.app_passwords_only = *wanted.app_passwords_only;
+    if (wanted.master) account.master = *wanted.master;
     if (wanted.disabled_text) account.disabled_text = *wanted.disabled_text;
     if (wanted.allow) account.networks.allow = *wanted.allow;
     if (wanted.deny) account.networks.deny = *wanted.deny;

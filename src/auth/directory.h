@@ -33,6 +33,7 @@ struct Account {
     AccessList networks;        // from where it may log in
     std::vector<AppPassword> app_passwords;
     bool app_passwords_only = false;  // its own password is not taken by mail protocols
+    bool master = false;              // an administrator's: may log in as any other account
     Time created{};
 };
 using AccountPtr = std::shared_ptr<const Account>;
@@ -56,7 +57,7 @@ struct NewAccount {
 struct AccountChange {  // what is absent stays
     std::optional<std::string> password, password_scheme;
     std::optional<std::uint64_t> quota_octets;
-    std::optional<bool> disabled, exclusive, app_passwords_only;
+    std::optional<bool> disabled, exclusive, app_passwords_only, master;
     std::optional<std::string> disabled_text;
     std::optional<Networks> allow, deny;
 };

@@ -71,6 +71,12 @@ std::string fold_name(std::string_view name) {
     return wire::ascii_lower(name);
 }
 
+LoginName split_login(std::string_view authzid, std::string_view user) {
+    const std::size_t star = user.rfind('*');
+    if (!authzid.empty() || star == std::string_view::npos) return {authzid, user};
+    return {user.substr(0, star), user.substr(star + 1)};
+}
+
 std::pair<std::string_view, std::string_view> split_address(std::string_view address) {
     const std::size_t at = address.rfind('@');
     if (at == std::string_view::npos) return {address, {}};

@@ -29,6 +29,14 @@ Result<std::string> alias_address(std::string_view address);
 // "Example.org": labels of letters, digits and hyphens (RFC 1123 §2.1), or of UTF-8 letters.
 Result<std::string> domain_name(std::string_view name);
 
+// Who proves who he is (`user`), and as whom he then logs in (`authzid`; empty: as himself).
+struct LoginName {
+    std::string_view authzid, user;
+};
+// "ada*root": root, as ada. With an authzid, or without a star, all stays as it was given. No name has a
+// star.
+LoginName split_login(std::string_view authzid, std::string_view user);
+
 // Before and behind the last '@'; without one the second is empty.
 std::pair<std::string_view, std::string_view> split_address(std::string_view address);
 

@@ -190,6 +190,7 @@ std::string write_account(const Account& account, Presence presence) {
         out["app_passwords"] = std::move(all);
     }
     if (account.app_passwords_only) out["app_passwords_only"] = true;
+    if (account.master) out["master"] = true;
     if (presence == Presence::being_removed) out["being_removed"] = true;
     return json::serialize(out);
 }
@@ -215,6 +216,7 @@ Result<AccountRecord> read_account(std::string_view value) {
     reader.read("deny", out.account.networks.deny);
     reader.read("app_passwords", out.account.app_passwords);
     reader.read("app_passwords_only", out.account.app_passwords_only);
+    reader.read("master", out.account.master);
     reader.read("being_removed", being_removed);
     if (!reader.wrong().empty()) return corrupt(reader.wrong());
     out.account.created = Time(std::chrono::microseconds(created_us));

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "auth/name.h"
 #include "base/log.h"
 
 namespace pier::serve {
@@ -86,8 +87,9 @@ Task<std::variant<Guard::Attempt, Refused>> LoginGate::begin(std::string_view us
 
 Verdict LoginGate::end(Attempt& attempt, Verdict verdict, std::string_view user, std::string_view password) {
     if (const auto* account = std::get_if<AccountPtr>(&verdict)) {
-        if ((*account)->networks.admits(address())) {
+        if (authenticator_.admits(user, address())) {
             attempt.succeeded();
+            log_if_master(user, **account);
             return verdict;
         }
         // To the client as a wrong password, so that nobody learns from elsewhere that it is right.
@@ -101,34 +103,49 @@ Verdict LoginGate::end(Attempt& attempt, Verdict verdict, std::string_view user,
     return verdict;
 }
 
+void LoginGate::log_if_master(std::string_view user, const auth::Account& entered) const {
+    const std::string own = authenticator_.name_of(user);
+    if (own == entered.name) return;
+    log::info("login.master", {{"address", address().to_string()},
+                               {"port", connection_.peer().port},
+                               {"protocol", protocol_},
+                               {"listener", listener_},
+                               {"user", entered.name},
+                               {"master", own}});
+}
+
 std::optional<Verdict> LoginGate::at_once(std::string_view authzid, std::string_view user,
                                           std::string_view password) {
     auto verdict = authenticator_.app_password(authzid, user, password, {protocol_, address()});
     return verdict ? std::move(verdict) : authenticator_.remembered(authzid, user, password);
 }
 
-Task<Verdict> LoginGate::check(std::string_view authzid, std::string_view user, const std::string& password) {
-    const std::string name = authenticator_.name_of(user);
+Task<Verdict> LoginGate::check(std::string_view asked, std::string_view typed, const std::string& password) {
+    const auth::LoginName login = auth::split_login(asked, typed);
+    const std::string name = authenticator_.name_of(login.user);
     if (guard_.nothing_against(address(), name)) {
-        auto known = at_once(authzid, user, password);
+        auto known = at_once(login.authzid, login.user, password);
         const auto* account = known ? std::get_if<AccountPtr>(&*known) : nullptr;
-        if (account && (*account)->networks.admits(address())) {
+        if (account && authenticator_.admits(login.user, address())) {
             guard_.succeeded(address(), name);
+            log_if_master(login.user, **account);
             co_return std::move(*known);
         }
     }
-    auto begun = co_await begin(user, name);
+    auto begun = co_await begin(login.user, name);
     if (auto* refused = std::get_if<Refused>(&begun)) co_return Verdict(std::move(*refused));
-    auto verdict = at_once(authzid, user, password);
+    auto verdict = at_once(login.authzid, login.user, password);
     if (!verdict)
         verdict = co_await net::completion<Verdict>(connection_.loop(), [&](auto done) {
-            authenticator_.check_password(std::string(authzid), std::string(user), password, std::move(done));
+            authenticator_.check_password(std::string(login.authzid), std::string(login.user), password,
+                                          std::move(done));
         });
-    co_return end(std::get<Attempt>(begun), std::move(*verdict), user, password);
+    co_return end(std::get<Attempt>(begun), std::move(*verdict), login.user, password);
 }
 
-Task<std::variant<wire::ScramKeys, Refused>> LoginGate::begin_proof(std::string_view user,
+Task<std::variant<wire::ScramKeys, Refused>> LoginGate::begin_proof(std::string_view typed,
                                                                     wire::ScramHash hash) {
+    const std::string_view user = auth::split_login({}, typed).user;
     using Given = std::variant<wire::ScramKeys, Refused>;
     proving_.reset();
     const std::string name = authenticator_.name_of(user);
@@ -139,7 +156,8 @@ Task<std::variant<wire::ScramKeys, Refused>> LoginGate::begin_proof(std::string_
     co_return Given(std::move(keys));
 }
 
-Verdict LoginGate::proven(std::string_view authzid, std::string_view user) {
+Verdict LoginGate::proven(std::string_view asked, std::string_view typed) {
+    const auto [authzid, user] = auth::split_login(asked, typed);
     const auto proof = std::exchange(proving_, nullptr);
     return end(proof->attempt, authenticator_.proven(authzid, user, proof->keys), user, {});
 }

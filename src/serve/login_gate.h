@@ -1,6 +1,9 @@
 // The way of every login, whatever the protocol: the guard, its delay, the check of the password, from which
 // networks the account may log in; and the guard is told how it ended. Logs what failed.
 //
+// A master user (root, as "ada*root" or with an authzid) is a login of root's, for guard and networks; with
+// event=login.master the log says whose mail he reads.
+//
 //   event=login.failed address=192.0.2.7 port=40000 protocol=pop3 listener=… user=… reason=…
 //
 // is the line that others may rely on (packaging/fail2ban): it is not changed without a word in
@@ -48,6 +51,7 @@ class LoginGate {
     net::Task<std::variant<Attempt, auth::Refused>> begin(std::string_view user, std::string_view name);
     auth::Verdict end(Attempt& attempt, auth::Verdict verdict, std::string_view user,
                       std::string_view password);
+    void log_if_master(std::string_view user, const auth::Account& entered) const;
     // Who comes over a Unix socket counts as a program of this machine.
     IpAddress address() const;
     void log_failure(std::string_view event, std::string_view user, std::string_view reason) const;

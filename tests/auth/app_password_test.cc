@@ -193,6 +193,7 @@ TEST_F(AppPasswords, AreWrittenAndRead) {
     Account account;
     account.app_passwords = {one, make("tablet", "abcd-efgh-ijkm-npqr-stuw")};
     account.app_passwords_only = true;
+    account.master = true;
     const auto read = read_account(write_account(account, Presence::living));
     ASSERT_TRUE(read);
     ASSERT_EQ(read->account.app_passwords.size(), 2u);
@@ -206,6 +207,7 @@ TEST_F(AppPasswords, AreWrittenAndRead) {
     EXPECT_EQ(back.used, one.used);
     EXPECT_EQ(read->account.app_passwords[1].until, Time());
     EXPECT_TRUE(read->account.app_passwords_only);
+    EXPECT_TRUE(read->account.master);
     for (const auto bad :
          {R"({"v":1,"app_passwords":{}})", R"({"v":1,"app_passwords":[1]})",
           R"({"v":1,"app_passwords":[{}]})", R"({"v":1,"app_passwords":[{"name":"a","hash":"!"}]})"})

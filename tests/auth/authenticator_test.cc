@@ -116,6 +116,31 @@ TEST_F(AuthenticatorTest, ADisabledAccountIsToldOnlyToItsOwner) {
     EXPECT_EQ(name_of(check("ada", "pencil")), "ada");
 }
 
+TEST_F(AuthenticatorTest, AMasterLogsInAsOthers) {
+    ASSERT_TRUE(directory.add({.name = "root", .password = "keyring"}));
+    const auto reason = [](const Verdict& verdict) { return std::get<Refused>(verdict).reason; };
+    EXPECT_EQ(reason(check("root", "keyring", "ada")), "only a master user may log in as another");
+    AccountChange change;
+    change.master = true;
+    ASSERT_TRUE(directory.change("root", change));
+    EXPECT_EQ(name_of(check("root", "keyring", "ada")), "ada");
+    EXPECT_EQ(name_of(check("root", "keyring", "Ada@example.org")), "ada");
+    EXPECT_EQ(name_of(check("root", "keyring")), "root");
+    EXPECT_EQ(name_of(check("root", "pencil", "ada")), "refused: Authentication failed") << "ada's password";
+    EXPECT_EQ(reason(check("root", "keyring", "eve")),
+              "a master user asked for an account that does not exist");
+    EXPECT_EQ(name_of(*authenticator->remembered("ada", "root", "keyring")), "ada");
+    const auto keys = *directory.find("root")->scram_sha256;
+    EXPECT_EQ(name_of(authenticator->proven("ada", "root", keys)), "ada");
+
+    change = {};
+    change.disabled = true;
+    ASSERT_TRUE(directory.change("ada", change));
+    EXPECT_EQ(name_of(check("root", "keyring", "ada")), "ada") << "an administrator may look into it";
+    ASSERT_TRUE(directory.change("root", change));
+    EXPECT_EQ(std::get<Refused>(check("root", "keyring", "ada")).why, Refused::Why::disabled);
+}
+
 TEST_F(AuthenticatorTest, AChangedPasswordCountsAtOnce) {
     AccountChange change;
     change.password = "crayon";

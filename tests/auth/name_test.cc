@@ -126,6 +126,20 @@ TEST(AliasAddresses, MayBeAWholeDomain) {
     EXPECT_FALSE(alias_address("@a@b"));
 }
 
+TEST(LoginNames, SayWhoAsksForWhom) {
+    const auto split = [](std::string_view authzid, std::string_view user) {
+        const LoginName login = split_login(authzid, user);
+        return std::string(login.authzid) + "|" + std::string(login.user);
+    };
+    EXPECT_EQ(split("", "ada"), "|ada");
+    EXPECT_EQ(split("", "ada*root"), "ada|root");
+    EXPECT_EQ(split("", "ada@example.org*root@example.org"), "ada@example.org|root@example.org");
+    EXPECT_EQ(split("", "a*b*root"), "a*b|root");
+    EXPECT_EQ(split("", "*root"), "|root");
+    EXPECT_EQ(split("", "ada*"), "ada|");
+    EXPECT_EQ(split("eve", "ada*root"), "eve|ada*root");
+}
+
 TEST(Addresses, AreSplitAtTheLastAt) {
     using Parts = std::pair<std::string_view, std::string_view>;
     EXPECT_EQ(split_address("ada@example.org"), Parts("ada", "example.org"));

@@ -85,6 +85,32 @@ TEST(GuardedLogin, TheSameWrongPasswordAgainAndAgainBlocksNobody) {
     EXPECT_EQ(log_in(served, attacker, "ada", "secret").substr(0, 3), "+OK");
 }
 
+TEST(GuardedLogin, AMasterIsHimselfForGuardAndNetworks) {
+    Served served(quick());
+    ASSERT_TRUE(served.directory().add({.name = "root", .password = "keyring"}));
+    auth::AccountChange change;
+    change.master = true;
+    change.allow = Networks{*Network::parse(home)};
+    ASSERT_TRUE(served.directory().change("root", change));
+    served.deliver("one\r\n");
+    Client client(served.pop3_port, home);
+    client.line();
+    client.ask("USER ada*root");
+    EXPECT_EQ(client.ask("PASS keyring").substr(0, 3), "+OK");
+    EXPECT_EQ(client.ask("STAT").substr(0, 6), "+OK 1 ");
+    EXPECT_EQ(log_in(served, attacker, "ada*root", "keyring"), wrong) << "the master's networks count";
+
+    change = {};
+    change.deny = Networks{*Network::parse(home)};
+    ASSERT_TRUE(served.directory().change("ada", change));
+    EXPECT_EQ(log_in(served, home, "ada*root", "keyring").substr(0, 3), "+OK") << "not the account's";
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(log_in(served, attacker, "eve" + std::to_string(i) + "*root", "wrong" + std::to_string(i)),
+                  wrong);
+    EXPECT_EQ(log_in(served, attacker, "ada*root", "keyring"), held);
+    EXPECT_EQ(log_in(served, attacker, "ada", "secret").substr(0, 3), "+OK");
+}
+
 TEST(GuardedLogin, ScramIsGuardedToo) {
     Served served(quick());
     const auto try_scram = [&](const std::string& password) {

@@ -140,6 +140,7 @@ Result<int> show(Program& program, const std::string& name) {
     text += fmt::format("exclusive  {}\ndisabled   {}\npassword   {}\n", yes_no(account.at("exclusive")),
                         yes_no(account.at("disabled")), password_text(account));
     if (account.at("app_passwords_only").as_bool()) text += "logs in    with app passwords only\n";
+    if (account.at("master").as_bool()) text += "master     logs in as every other account\n";
     for (const std::string_view list : {"allow", "deny"}) {
         std::string networks;
         for (const json::value& network : account.at(list).as_array())
@@ -178,7 +179,7 @@ Result<int> set_password(Program& program, PasswordArguments& arguments) {
 }
 
 struct ChangeArguments {
-    std::string name, quota, exclusive, app_passwords_only, reason;
+    std::string name, quota, exclusive, app_passwords_only, master, reason;
 };
 
 Result<int> change_settings(Program& program, const ChangeArguments& arguments) {
@@ -187,9 +188,10 @@ Result<int> change_settings(Program& program, const ChangeArguments& arguments) 
     if (!arguments.exclusive.empty()) params["exclusive"] = arguments.exclusive == "on";
     if (!arguments.app_passwords_only.empty())
         params["app_passwords_only"] = arguments.app_passwords_only == "on";
+    if (!arguments.master.empty()) params["master"] = arguments.master == "on";
     if (params.size() == 1)
         return Error(ErrorKind::invalid,
-                     "nothing to change; give --quota, --exclusive or --app-passwords-only");
+                     "nothing to change; give --quota, --exclusive, --app-passwords-only or --master");
     return change(program, "account.change", std::move(params), "changed");
 }
 
@@ -259,6 +261,10 @@ void define_settings_commands(Program& program, CLI::App& group) {
         {"on", "off"});
     allow_words(*option(*changes, "--app-passwords-only", changing->app_passwords_only, "",
                         "Take no password but app passwords from mail programs."),
+                {"on", "off"});
+
+    allow_words(*option(*changes, "--master", changing->master, "",
+                        "For administrators: let it log in as every other account, as OTHER*ACCOUNT."),
                 {"on", "off"});
 
     const auto disabling = std::make_shared<ChangeArguments>();
