@@ -89,7 +89,7 @@ if(TARGET pier)
     pier_program_test(attacks_outside LABEL attacks SECONDS 120
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/attacks/outside.py --pier $<TARGET_FILE:pier>)
     set_tests_properties(attacks_outside PROPERTIES SKIP_RETURN_CODE 77)   # needs a network namespace
-    foreach(part units activation manual fail2ban deb demo)
+    foreach(part units activation restart manual fail2ban deb demo)
         pier_program_test(packaging_${part} LABEL packaging SECONDS 300
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/packaging/packaging.py --source ${CMAKE_SOURCE_DIR}
                 --pier $<TARGET_FILE:pier> ${part})

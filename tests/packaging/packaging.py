@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a stranger gets: the systemd units, the manual page and completions, and the demo, tried as a person would.
 
-usage: packaging.py --source DIR --pier PROGRAM units|activation|manual|fail2ban|deb|demo
+usage: packaging.py --source DIR --pier PROGRAM units|activation|restart|manual|fail2ban|deb|demo
 """
 import argparse
 import os
@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -112,6 +113,76 @@ def activation(top, pier):
             if process.poll() is None:
                 process.kill()
     print("socket activation, ready, watchdog, reload and stop are as systemd expects")
+
+
+class Callers:
+    """Clients that connect, read the greeting and go, one after the other, until they are told to stop."""
+
+    def __init__(self, port):
+        self.port = port
+        self.greeted, self.put_off, self.failed = 0, 0, []
+        self.ended = threading.Event()
+        self.threads = [threading.Thread(target=self.go_on) for _ in range(2)]
+
+    def go_on(self):
+        while not self.ended.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=30) as client:
+                    line = client.makefile("rb").readline()
+                    client.sendall(b"QUIT\r\n")
+                self.greeted += line.startswith(b"+OK ")
+                self.put_off += line.startswith(b"-ERR [SYS/TEMP] ")
+                if not line:
+                    self.failed.append("closed without a word")
+            except OSError as failure:
+                self.failed.append(repr(failure))
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+    def wait_for_more(self, count):
+        before, end = self.greeted, time.monotonic() + 30
+        while self.greeted < before + count:
+            expect(time.monotonic() < end, f"only {self.greeted - before} callers were greeted within 30 s")
+            time.sleep(0.01)
+
+
+def restart(top, pier):
+    """While the server is started anew, whoever connects to a socket of systemd's waits a moment, and nobody is refused."""
+    with PierServer(pier, tls=False) as server, socket.create_server(("127.0.0.1", server.pop3_port), backlog=128) as passed:
+        notifications = Notifications(server.folder / "notify.sock")
+
+        def start():
+            """As systemd does: the socket is descriptor 3."""
+            process = subprocess.Popen(["sh", "-c", 'exec env LISTEN_PID=$$ "$@"', "sh", pier, "--config", server.config, "serve"],
+                                       preexec_fn=lambda: os.set_inheritable(os.dup2(passed.fileno(), 3), True), close_fds=False,
+                                       stdout=open(server.log, "ab"), stderr=subprocess.STDOUT,
+                                       env={**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": f"pop3-{server.pop3_port}",
+                                            "NOTIFY_SOCKET": notifications.path})
+            notifications.wait_for("READY=1")
+            return process
+
+        process = start()
+        try:
+            with Callers(server.pop3_port) as callers:
+                for _ in range(3):
+                    callers.wait_for_more(20)
+                    process.terminate()
+                    expect(process.wait(30) == 0, f"the server did not end well:\n{server.log_tail()}")
+                    process = start()
+                callers.wait_for_more(20)
+        finally:
+            process.kill()
+            process.wait()
+    expect(not callers.failed, f"while the server was started anew, {len(callers.failed)} of its clients failed: {callers.failed[:5]}")
+    print(f"three restarts: {callers.greeted} clients were greeted, {callers.put_off} were told to come again, none was refused")
 
 
 def fail2ban(top, pier):
@@ -258,9 +329,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", required=True, type=Path)
     parser.add_argument("--pier", required=True)
-    parser.add_argument("part", choices=["units", "activation", "manual", "fail2ban", "deb", "demo"])
+    parser.add_argument("part", choices=["units", "activation", "restart", "manual", "fail2ban", "deb", "demo"])
     options = parser.parse_args()
-    parts = {"units": units, "activation": activation, "manual": manual, "fail2ban": fail2ban, "deb": deb, "demo": demo}
+    parts = {"units": units, "activation": activation, "restart": restart, "manual": manual, "fail2ban": fail2ban, "deb": deb, "demo": demo}
     parts[options.part](options.source.resolve(), str(Path(options.pier).resolve()))
 
 
