@@ -18,6 +18,7 @@ constexpr std::uint64_t minute = 60, hour = 3600, day = 24 * hour;
 
 // The words of the file for each enumerator, in the enum's order.
 constexpr std::array protocol_words{"pop3"sv, "pop3s"sv, "lmtp"sv};
+constexpr std::array tls_policy_words{"intermediate"sv, "modern"sv};
 constexpr std::array tls_words{"auto"sv, "none"sv, "starttls"sv, "implicit"sv};
 constexpr std::array clear_login_words{"never"sv, "loopback"sv, "always"sv};
 constexpr std::array level_words{"debug"sv, "info"sv, "warning"sv, "error"sv};
@@ -114,6 +115,10 @@ Field networks(std::string_view key, At at, std::size_t networks_max, std::strin
     [](auto& c, std::size_t i) -> auto& { \
         return c.listeners[i].member;     \
     }
+#define OF_CERTIFICATE(member)            \
+    [](auto& c, std::size_t i) -> auto& { \
+        return c.certificates[i].member;  \
+    }
 
 constexpr std::size_t path_octets_max = 4095;  // PATH_MAX with its NUL
 constexpr std::size_t networks_max = 1000;     // in one list: each connection is compared with all of them
@@ -184,14 +189,35 @@ Section tls_section() {
             .help =
                 "The certificate of this server. Without one there is no TLS, and passwords are taken only "
                 "over loopback.",
-            .reload = "`pier reload` reads both files again.",
+            .reload = "`pier reload` reads the files again.",
             .fields = {
                 text("certificate", Kind::path, AT(tls.certificate), path_octets_max,
                      "A PEM file: the certificate, then those that lead from it to its authority."),
                 text("key", Kind::path, AT(tls.key), path_octets_max,
                      "A PEM file with the private key. Empty: it is in the certificate's file."),
+                word("policy", AT(tls.policy), tls_policy_words,
+                     "Mozilla's: intermediate takes TLS 1.2 and 1.3, modern 1.3 alone."),
                 duration("handshake_timeout", AT(tls.handshake_timeout), {1, 5 * minute},
                          "How long a client may take for the handshake."),
+            }};
+}
+
+Section certificate_section() {
+    return {
+        .name = "certificate",
+        .help =
+            "Further certificates, as many as needed, for clients that ask for a name that the one of [tls] "
+            "does "
+            "not hold (SNI). Who asks for none, or for a name that no certificate holds, gets that of [tls].",
+        .count = [](const Config& c) { return c.certificates.size(); },
+        .add = [](Config& c) { c.certificates.emplace_back(); },
+        .reload = "`pier reload` reads the files again.",
+        .fields =
+            {
+                text("file", Kind::path, OF_CERTIFICATE(file), path_octets_max,
+                     "A PEM file: the certificate, then those that lead from it to its authority."),
+                text("key", Kind::path, OF_CERTIFICATE(key), path_octets_max,
+                     "A PEM file with the private key. Empty: it is in the certificate's file."),
             }};
 }
 
@@ -202,37 +228,42 @@ Section listener_section() {
             "A place where clients connect; as many as needed. Without any: POP3 on port 110, POP3 over TLS "
             "on "
             "port 995 if there is a certificate, and LMTP on the socket /run/pier/lmtp.sock.",
-        .repeated = true,
-        .fields = {
-            text("name", Kind::text, OF_LISTENER(name), 64,
-                 "Its name in the log and in `pier status`, and the FileDescriptorName of a socket that "
-                 "systemd "
-                 "passes in its place. Empty: the protocol and the port."),
-            word("protocol", OF_LISTENER(protocol), protocol_words, "What is spoken there."),
-            text("address", Kind::text, OF_LISTENER(address), 64,
-                 "An IP address of this machine; * is every one, IPv6 and IPv4."),
-            count("port", OF_LISTENER(port), {0, 65535},
-                  "The TCP port: by default 110 for pop3, 995 for pop3s, 24 for lmtp. 0: any free one."),
-            text("path", Kind::path, OF_LISTENER(path), 107, "A Unix socket, in place of address and port."),
-            word("tls", OF_LISTENER(tls), tls_words,
-                 "starttls: the client asks for TLS; implicit: TLS from the first octet. auto: implicit for "
-                 "pop3s, "
-                 "starttls for pop3 if there is a certificate, none for lmtp."),
-            word("clear_login", OF_LISTENER(clear_login), clear_login_words,
-                 "From where a password is taken without TLS."),
-            networks(
-                "allow", OF_LISTENER(access.allow), networks_max,
-                "The networks from which clients may connect, as in [\"192.0.2.0/24\"]; others are closed at "
-                "once, before TLS. Empty: everybody."),
-            networks("deny", OF_LISTENER(access.deny), networks_max,
-                     "Networks from which nobody may connect, though they are allowed."),
-            networks(
-                "proxies", OF_LISTENER(proxies), networks_max,
-                "Proxies in front of Pier (HAProxy, nginx) that tell with the PROXY protocol, version 1 or "
-                "2, who "
-                "their client is; he is then what counts for allow, deny, limits, guard and log. They must "
-                "send it, and nobody else is believed."),
-        }};
+        .count = [](const Config& c) { return c.listeners.size(); },
+        .add = [](Config& c) { c.listeners.emplace_back(); },
+        .fields =
+            {
+                text("name", Kind::text, OF_LISTENER(name), 64,
+                     "Its name in the log and in `pier status`, and the FileDescriptorName of a socket that "
+                     "systemd "
+                     "passes in its place. Empty: the protocol and the port."),
+                word("protocol", OF_LISTENER(protocol), protocol_words, "What is spoken there."),
+                text("address", Kind::text, OF_LISTENER(address), 64,
+                     "An IP address of this machine; * is every one, IPv6 and IPv4."),
+                count("port", OF_LISTENER(port), {0, 65535},
+                      "The TCP port: by default 110 for pop3, 995 for pop3s, 24 for lmtp. 0: any free one."),
+                text("path", Kind::path, OF_LISTENER(path), 107,
+                     "A Unix socket, in place of address and port."),
+                word("tls", OF_LISTENER(tls), tls_words,
+                     "starttls: the client asks for TLS; implicit: TLS from the first octet. auto: implicit "
+                     "for "
+                     "pop3s, "
+                     "starttls for pop3 if there is a certificate, none for lmtp."),
+                word("clear_login", OF_LISTENER(clear_login), clear_login_words,
+                     "From where a password is taken without TLS."),
+                networks("allow", OF_LISTENER(access.allow), networks_max,
+                         "The networks from which clients may connect, as in [\"192.0.2.0/24\"]; others are "
+                         "closed at "
+                         "once, before TLS. Empty: everybody."),
+                networks("deny", OF_LISTENER(access.deny), networks_max,
+                         "Networks from which nobody may connect, though they are allowed."),
+                networks("proxies", OF_LISTENER(proxies), networks_max,
+                         "Proxies in front of Pier (HAProxy, nginx) that tell with the PROXY protocol, "
+                         "version 1 or "
+                         "2, who "
+                         "their client is; he is then what counts for allow, deny, limits, guard and log. "
+                         "They must "
+                         "send it, and nobody else is believed."),
+            }};
 }
 
 Section pop3_section() {
@@ -427,11 +458,19 @@ void finish(Config& config) {
 }
 
 const std::vector<Section>& sections() {
-    static const std::vector<Section> all{server_section(), log_section(),      store_section(),
-                                          tls_section(),    listener_section(), pop3_section(),
-                                          lmtp_section(),   auth_section(),     guard_section(),
-                                          admin_section(),  limits_section()};
+    static const std::vector<Section> all{server_section(), log_section(),         store_section(),
+                                          tls_section(),    certificate_section(), listener_section(),
+                                          pop3_section(),   lmtp_section(),        auth_section(),
+                                          guard_section(),  admin_section(),       limits_section()};
     return all;
+}
+
+net::TlsSettings tls_settings(const Config& config) {
+    net::TlsSettings settings{.files = {config.tls.certificate, config.tls.key_file()},
+                              .policy = config.tls.policy};
+    for (const CertificateConfig& one : config.certificates)
+        if (!one.file.empty()) settings.others.push_back({one.file, one.key_file()});
+    return settings;
 }
 
 std::string_view to_string(Protocol protocol) {

@@ -20,6 +20,7 @@
 #include "auth/authenticator.h"
 #include "auth/guard.h"
 #include "base/log.h"
+#include "net/tls.h"
 #include "pop3/session.h"
 #include "smtp/session.h"
 
@@ -56,10 +57,18 @@ struct StoreConfig {
 
 struct TlsConfig {
     std::string certificate;  // PEM, the whole chain; empty: no TLS
-    std::string key;          // PEM; empty: it is in the certificate's file
+    net::TlsPolicy policy = net::TlsPolicy::intermediate;
+    std::string key;  // PEM; empty: it is in the certificate's file
     seconds handshake_timeout{10};
     bool configured() const { return !certificate.empty(); }
     const std::string& key_file() const { return key.empty() ? certificate : key; }
+};
+
+// Beside TlsConfig's, for the names that it holds.
+struct CertificateConfig {
+    std::string file;  // PEM, the whole chain
+    std::string key;   // PEM; empty: it is in `file`
+    const std::string& key_file() const { return key.empty() ? file : key; }
 };
 
 enum class Protocol { pop3, pop3s, lmtp };
@@ -126,6 +135,7 @@ struct Config {
     LogConfig log;
     StoreConfig store;
     TlsConfig tls;
+    std::vector<CertificateConfig> certificates;
     std::vector<ListenerConfig> listeners;
     Pop3Config pop3;
     LmtpConfig lmtp;
@@ -155,7 +165,7 @@ struct Field {
     // Of count, octets and duration; of text and path: octets of its length; of networks: how many.
     std::uint64_t min = 0, max = 0;
     std::vector<std::string_view> words{};  // of word
-    // `index` chooses the listener; it is not looked at for the other sections.
+    // `index` chooses the listener or certificate; it is not looked at for the other sections.
     std::function<Value(const Config&, std::size_t index)> get{};
     // The value is of this kind and in its range.
     std::function<void(Config&, std::size_t index, const Value&)> set{};
@@ -164,12 +174,19 @@ struct Field {
 struct Section {
     std::string_view name;
     std::string_view help;
-    bool repeated = false;      // [[listener]]
+    // Of a section that may be there several times, as [[listener]]: how many there are, and one more.
+    std::size_t (*count)(const Config&) = nullptr;
+    void (*add)(Config&) = nullptr;
     std::string_view reload{};  // what `pier reload` does about it; empty: changes need a restart
     std::vector<Field> fields{};
+
+    bool repeated() const { return count != nullptr; }
 };
 
 const std::vector<Section>& sections();
+
+// What the configuration says of TLS, which is configured.
+net::TlsSettings tls_settings(const Config& config);
 
 // The protocol's registered port (RFC 1939 §3, RFC 8314 §7; 24, as is common, for LMTP).
 std::uint16_t usual_port(Protocol protocol);

@@ -105,38 +105,51 @@ void check_folder_of(Loaded& loaded, const Place& place, std::string_view key, c
                     what, folder.string(), above.string()));
 }
 
-bool can_open(Loaded& loaded, std::string_view key, const std::string& file) {
+bool can_open(Loaded& loaded, const Place& place, const std::string& file) {
     const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd >= 0) {
         close(fd);
         return true;
     }
     loaded.add(
-        Severity::error, loaded.place("tls", key),
+        Severity::error, place,
         fmt::format("can't read {}: {}; check the path and who may read it", file, std::strerror(errno)));
     return false;
 }
 
-void check_certificate(Loaded& loaded) {
-    const TlsConfig& tls = loaded.config.tls;
-    if (!tls.configured()) return;
-    bool readable = can_open(loaded, "certificate", tls.certificate);
-    if (!tls.key.empty()) readable = can_open(loaded, "key", tls.key) && readable;
+// The files that the section `name` names, its certificate with `key`.
+void check_certificate(Loaded& loaded, std::string_view name, std::string_view key,
+                       const net::TlsFiles& files) {
+    const Place place = loaded.place(name, key), key_place = loaded.place(name, "key");
+    bool readable = can_open(loaded, place, files.certificate);
+    if (files.key != files.certificate) readable = can_open(loaded, key_place, files.key) && readable;
     if (!readable) return;
     struct stat status {};
-    if (stat(tls.key_file().c_str(), &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0)
-        loaded.add(Severity::warning, loaded.place("tls", "key"),
+    if (stat(files.key.c_str(), &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0)
+        loaded.add(Severity::warning, key_place,
                    fmt::format("everybody on this machine can read the private key {0}; run \"chmod o= {0}\"",
-                               tls.key_file()));
-    const auto files = net::Tls::load({tls.certificate, tls.key_file()});
-    if (!files) {
-        loaded.add(Severity::error, loaded.place("tls", "certificate"), files.error().text);
+                               files.key));
+    const auto tls = net::Tls::load({files});
+    if (!tls) {
+        loaded.add(Severity::error, place, tls.error().text);
         return;
     }
-    if (const int days = (*files)->days_left(); days < certificate_days_min)
-        loaded.add(Severity::warning, loaded.place("tls", "certificate"),
+    if (const int days = (*tls)->days_left(); days < certificate_days_min)
+        loaded.add(Severity::warning, place,
                    fmt::format("the certificate {} ends in {} days; renew it, then run \"pier reload\"",
-                               tls.certificate, days));
+                               files.certificate, days));
+}
+
+void check_certificates(Loaded& loaded) {
+    const Config config = loaded.config;
+    if (config.tls.configured())
+        check_certificate(loaded, "tls", "certificate", {config.tls.certificate, config.tls.key_file()});
+    for (std::size_t index = 0; index < config.certificates.size(); ++index) {
+        const CertificateConfig& one = config.certificates[index];
+        if (!one.file.empty())
+            check_certificate(loaded, fmt::format("certificate[{}]", index), "file",
+                              {one.file, one.key_file()});
+    }
 }
 
 int unprivileged_port_min() {
@@ -168,7 +181,7 @@ void check_listeners(Loaded& loaded, const std::optional<Identity>& who) {
 }  // namespace
 
 void check_machine(Loaded& loaded) {
-    check_certificate(loaded);
+    check_certificates(loaded);
     const auto who = server_identity(loaded);
     check_listeners(loaded, who);
     if (!who) return;

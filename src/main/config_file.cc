@@ -54,7 +54,7 @@ class Reader {
             if (section == sections().end()) {
                 error(at(key.source()),
                       fmt::format("unknown section [{}]{}", key.str(), suggestion(key.str(), known)));
-            } else if (section->repeated) {
+            } else if (section->repeated()) {
                 read_repeated(*section, node);
             } else if (const toml::table* table = node.as_table()) {
                 loaded_.places.emplace(section->name, at(key.source()));
@@ -121,11 +121,12 @@ class Reader {
             return;
         }
         for (const toml::node& element : *array) {
-            const std::size_t index = loaded_.config.listeners.size();
-            loaded_.config.listeners.emplace_back();
+            const std::size_t index = section.count(loaded_.config);
+            section.add(loaded_.config);
             const std::string prefix = fmt::format("{}[{}]", section.name, index);
             loaded_.places.emplace(prefix, at(element.source()));
             read_section(section, prefix, index, *element.as_table());
+            if (section.name != "listener") continue;
             ListenerConfig& listener = loaded_.config.listeners[index];
             if (!loaded_.places.contains(prefix + ".port")) listener.port = usual_port(listener.protocol);
         }

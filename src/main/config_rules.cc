@@ -119,6 +119,19 @@ void check_pairs(Loaded& loaded, std::size_t index) {
     }
 }
 
+void check_certificates(Loaded& loaded) {
+    for (std::size_t index = 0; index < loaded.config.certificates.size(); ++index) {
+        const Place place = loaded.place(fmt::format("certificate[{}]", index), "file");
+        if (loaded.config.certificates[index].file.empty())
+            loaded.add(Severity::warning, place,
+                       "this [[certificate]] names no file, so there is none; name one with file");
+        else if (!loaded.config.tls.configured())
+            loaded.add(Severity::error, place,
+                       "there is no certificate in [tls], which those in [[certificate]] stand beside; name "
+                       "one there");
+    }
+}
+
 }  // namespace
 
 void check_rules(Loaded& loaded) {
@@ -130,6 +143,7 @@ void check_rules(Loaded& loaded) {
         if (all_read) check_exposure(loaded, index);
         check_pairs(loaded, index);
     }
+    check_certificates(loaded);
     const Config& config = loaded.config;
     if (config.server.data_folder.empty())
         loaded.add(

@@ -39,7 +39,7 @@ std::string comment(std::string_view text) {
 }
 
 std::size_t count_of(const Section& section, const Config& config) {
-    return section.repeated ? config.listeners.size() : 1;
+    return section.repeated() ? section.count(config) : 1;
 }
 
 boost::json::value json_value(const Value& value) {
@@ -109,7 +109,8 @@ std::string describe_range(const Field& field) {
 
 std::string sample_config() {
     Config defaults;
-    defaults.listeners.emplace_back();
+    for (const Section& section : sections())
+        if (section.repeated()) section.add(defaults);
     std::string out =
         "# The configuration of Pier. Every key is optional: a line that is commented out shows the "
         "default.\n"
@@ -118,7 +119,7 @@ std::string sample_config() {
         out += "\n" + comment(section.reload.empty() ? std::string(section.help)
                                                      : fmt::format("{} {}", section.help, section.reload));
         out +=
-            section.repeated ? fmt::format("#[[{}]]\n", section.name) : fmt::format("[{}]\n", section.name);
+            section.repeated() ? fmt::format("#[[{}]]\n", section.name) : fmt::format("[{}]\n", section.name);
         for (const Field& field : section.fields) {
             out += "\n" + comment(field.help) + comment(fmt::format("({})", describe_range(field)));
             out += fmt::format("#{} = {}\n", field.key, toml_value(field, field.get(defaults, 0)));
@@ -132,10 +133,11 @@ std::string show_config(const Config& config) {
     for (const Section& section : sections()) {
         for (std::size_t index = 0; index < count_of(section, config); ++index) {
             if (!out.empty()) out += "\n";
-            out += section.repeated ? fmt::format("[[{}]]\n", section.name)
-                                    : fmt::format("[{}]\n", section.name);
-            const bool lmtp = section.repeated && config.listeners[index].protocol == Protocol::lmtp;
-            const bool unix_socket = section.repeated && !config.listeners[index].path.empty();
+            out += section.repeated() ? fmt::format("[[{}]]\n", section.name)
+                                      : fmt::format("[{}]\n", section.name);
+            const bool lmtp =
+                section.name == "listener" && config.listeners[index].protocol == Protocol::lmtp;
+            const bool unix_socket = section.name == "listener" && !config.listeners[index].path.empty();
             for (const Field& field : section.fields) {
                 // Beside a path, and for LMTP, they would be refused.
                 if (unix_socket && (field.key == "address" || field.key == "port")) continue;
@@ -150,7 +152,7 @@ std::string show_config(const Config& config) {
 boost::json::object config_to_json(const Config& config) {
     boost::json::object root;
     for (const Section& section : sections()) {
-        if (!section.repeated) {
+        if (!section.repeated()) {
             root[section.name] = section_to_json(section, config, 0);
             continue;
         }

@@ -117,10 +117,11 @@ void describe_configuration(std::string& out) {
         "\\fBpier config sample\\fR prints a file with every key, \\fBpier check\\fR tells what is wrong "
         "with one.\n";
     Config defaults;
-    defaults.listeners.emplace_back();
+    for (const Section& section : sections())
+        if (section.repeated()) section.add(defaults);
     for (const Section& section : sections()) {
-        out += fmt::format(".SS {}\n", section.repeated ? fmt::format("[[{}]]", section.name)
-                                                        : fmt::format("[{}]", section.name));
+        out += fmt::format(".SS {}\n", section.repeated() ? fmt::format("[[{}]]", section.name)
+                                                          : fmt::format("[{}]", section.name));
         out += roff(section.help) + "\n";
         if (!section.reload.empty()) out += roff(section.reload) + "\n";
         for (const Field& field : section.fields) {

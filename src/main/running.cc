@@ -75,6 +75,14 @@ bool configure_log(const LogConfig& config) {
 
 namespace {
 
+// All the files, to be compared.
+std::string names_of(const net::TlsSettings& settings) {
+    std::string names = settings.files.certificate + '\n' + settings.files.key;
+    for (const net::TlsFiles& files : settings.others)
+        names += '\n' + files.certificate + '\n' + files.key;
+    return names;
+}
+
 // Landlock's rules were made for the files of the start.
 const char* hint_if_elsewhere(const SandboxState& sandbox, const std::string& at_start,
                               const std::string& now) {
@@ -99,7 +107,7 @@ Running::~Running() {
 
 Result<void> Running::bind(const std::vector<HandedSocket>& handed) {
     if (config_.tls.configured()) {
-        auto tls = net::Tls::load({config_.tls.certificate, config_.tls.key_file()});
+        auto tls = net::Tls::load(tls_settings(config_));
         if (!tls) return tls.error();
         tls_ = std::move(*tls);
     }
@@ -301,16 +309,23 @@ Result<std::string> Running::reload() {
                                  hint_if_elsewhere(sandbox_, config_.log.file, loaded.config.log.file))};
     std::string text = "the log's settings";
     if (tls_) {
-        if (auto reloaded = tls_->reload({loaded.config.tls.certificate, loaded.config.tls.key_file()});
-            !reloaded) {
+        if (!loaded.config.tls.configured())
+            return Error{
+                ErrorKind::invalid,
+                "the configuration names no certificate any more, and TLS cannot be switched off while the "
+                "server runs; restart it"};
+        const net::TlsSettings settings = tls_settings(loaded.config);
+        if (auto reloaded = tls_->reload(settings); !reloaded) {
             Error error = reloaded.error();
-            error.text += hint_if_elsewhere(sandbox_, config_.tls.certificate + config_.tls.key_file(),
-                                            loaded.config.tls.certificate + loaded.config.tls.key_file());
+            error.text += hint_if_elsewhere(sandbox_, names_of(tls_settings(config_)), names_of(settings));
             log::error("tls.reload.failed",
-                       {{"reason", error.text}, {"hint", "the old certificate stays in use"}});
+                       {{"reason", error.text}, {"hint", "what was loaded before stays in use"}});
             return error;
         }
-        text += fmt::format(" and the certificate ({} days left)", tls_->days_left());
+        text += settings.others.empty()
+                    ? fmt::format(" and the certificate ({} days left)", tls_->days_left())
+                    : fmt::format(" and {} certificates ({} days left)", 1 + settings.others.size(),
+                                  tls_->days_left());
     }
     text += " were taken up; changes elsewhere need a restart";
     log::info("reloaded", {{"what", text}});

@@ -174,6 +174,9 @@ ReachableFiles reachable_files(const Config& config, const std::string& config_f
     add_with_folders(config.log.file, files.logs, files.alone);
     for (const std::string& file : {config_file, config.tls.certificate, config.tls.key})
         add_with_folders(file, files.read, files.alone);
+    for (const CertificateConfig& one : config.certificates)
+        for (const std::string& file : {one.file, one.key})
+            add_with_folders(file, files.read, files.alone);
     return files;
 }
 

@@ -1,11 +1,13 @@
 #include "net/tls.h"
 
+#include <algorithm>
 #include <cstring>
 #include <ctime>
 
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "net/tls_stream.h"
 
@@ -62,13 +64,40 @@ Result<void> check_time(const X509* certificate, const std::string& file) {
 
 }  // namespace
 
-struct Tls::Context {
-    SSL_CTX* ctx = SSL_CTX_new(TLS_server_method());
-    Context() = default;
-    Context(const Context&) = delete;
-    Context& operator=(const Context&) = delete;
-    ~Context() { SSL_CTX_free(ctx); }
+// The other certificates' contexts, held by the first one: so they live as long as a connection that may
+// still choose among them.
+struct Tls::Chosen {
+    std::vector<Context> contexts;
+
+    static int index() {
+        static const int made = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free);
+        return made;
+    }
+    static void free(void*, void* held, CRYPTO_EX_DATA*, int, long, void*) {
+        delete static_cast<Chosen*>(held);
+    }
 };
+
+const Tls::Chosen* Tls::others_of(SSL_CTX* first) {
+    return static_cast<const Chosen*>(SSL_CTX_get_ex_data(first, Chosen::index()));
+}
+
+// RFC 6066 §3: whom the client wants to speak to. One that we do not know gets the first certificate: most
+// clients of mail name the host that they were told, which may be an alias in nobody's certificate.
+int Tls::choose(SSL* ssl, int*, void*) {
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    SSL_CTX* first = SSL_get_SSL_CTX(ssl);
+    const auto is_for_name = [&](SSL_CTX* context) {
+        return X509_check_host(SSL_CTX_get0_certificate(context), name, 0, 0, nullptr) == 1;
+    };
+    if (name == nullptr || is_for_name(first)) return SSL_TLSEXT_ERR_NOACK;
+    for (const Context& other : others_of(first)->contexts) {
+        if (!is_for_name(other.get())) continue;
+        SSL_set_SSL_CTX(ssl, other.get());
+        return SSL_TLSEXT_ERR_OK;
+    }
+    return SSL_TLSEXT_ERR_NOACK;
+}
 
 std::string tls_error_text() {
     std::string text;
@@ -79,18 +108,18 @@ std::string tls_error_text() {
     return text.empty() ? "no reason given" : text;
 }
 
-Result<std::unique_ptr<Tls>> Tls::load(const TlsFiles& files, Clock clock) {
+Result<std::unique_ptr<Tls>> Tls::load(const TlsSettings& settings, Clock clock) {
     std::unique_ptr<Tls> tls(new Tls(std::move(clock)));
-    if (auto loaded = tls->reload(files); !loaded) return loaded.error();
+    if (auto loaded = tls->reload(settings); !loaded) return loaded.error();
     return tls;
 }
 
-Result<void> Tls::reload(const TlsFiles& files) {
+Result<Tls::Context> Tls::make_context(const TlsFiles& files, TlsPolicy policy) {
     ERR_clear_error();
-    auto next = std::make_shared<Context>();
-    SSL_CTX* ctx = next->ctx;
+    Context context(SSL_CTX_new(TLS_server_method()));
+    SSL_CTX* ctx = context.get();
     if (ctx == nullptr) return Error{ErrorKind::io, "cannot set TLS up: " + tls_error_text()};
-    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    SSL_CTX_set_min_proto_version(ctx, policy == TlsPolicy::modern ? TLS1_3_VERSION : TLS1_2_VERSION);
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                  SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -105,7 +134,7 @@ Result<void> Tls::reload(const TlsFiles& files) {
     // One ticket for each connection: a mail client comes back with one connection at a time, and a second
     // ticket costs the server 13 µs.
     SSL_CTX_set_num_tickets(ctx, 1);
-    if (auto served = tickets_.serve(ctx); !served) return served;
+    if (auto served = tickets_.serve(ctx); !served) return served.error();
     static constexpr unsigned char session_context[] = "pier";
     SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
     SSL_CTX_set_alpn_select_cb(ctx, select_alpn, nullptr);
@@ -125,27 +154,56 @@ Result<void> Tls::reload(const TlsFiles& files) {
     if (SSL_CTX_check_private_key(ctx) != 1)
         return Error{ErrorKind::invalid, fmt::format("the key {} does not belong to the certificate {}",
                                                      files.key, files.certificate)};
-    if (auto within = check_time(SSL_CTX_get0_certificate(ctx), files.certificate); !within) return within;
+    if (auto within = check_time(SSL_CTX_get0_certificate(ctx), files.certificate); !within)
+        return within.error();
+    return context;
+}
+
+Result<void> Tls::reload(const TlsSettings& settings) {
+    auto first = make_context(settings.files, settings.policy);
+    if (!first) return first.error();
+    auto others = std::make_unique<Chosen>();
+    for (const TlsFiles& files : settings.others) {
+        auto other = make_context(files, settings.policy);
+        if (!other) return other.error();
+        others->contexts.push_back(std::move(*other));
+    }
+    if (SSL_CTX_set_ex_data(first->get(), Chosen::index(), others.get()) != 1)
+        return Error{ErrorKind::io, "cannot set TLS up: " + tls_error_text()};
+    static_cast<void>(others.release());
+    SSL_CTX_set_tlsext_servername_callback(first->get(), choose);
     std::lock_guard lock(mutex_);
-    context_ = std::move(next);
+    context_ = std::move(*first);
     return {};
 }
 
 SSL* Tls::new_connection() const {
-    std::shared_ptr<Context> context;
+    Context context;
     {
         std::lock_guard lock(mutex_);
-        context = context_;
+        SSL_CTX_up_ref(context_.get());
+        context.reset(context_.get());
     }
-    SSL* ssl = SSL_new(context->ctx);  // holds the context by its own count
+    SSL* ssl = SSL_new(context.get());  // holds the context by its own count
     if (ssl != nullptr) SSL_set_accept_state(ssl);
     return ssl;
 }
 
+namespace {
+
+int days_left_of(SSL_CTX* context) {
+    int days = 0, seconds = 0;
+    ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(SSL_CTX_get0_certificate(context)));
+    return days;
+}
+
+}  // namespace
+
 int Tls::days_left() const {
     std::lock_guard lock(mutex_);
-    int days = 0, seconds = 0;
-    ASN1_TIME_diff(&days, &seconds, nullptr, X509_get0_notAfter(SSL_CTX_get0_certificate(context_->ctx)));
+    int days = days_left_of(context_.get());
+    for (const Context& other : others_of(context_.get())->contexts)
+        days = std::min(days, days_left_of(other.get()));
     return days;
 }
 

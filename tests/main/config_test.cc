@@ -213,8 +213,8 @@ TEST(Config, RangesAtLimitAndBeyond) {
                 continue;
             SCOPED_TRACE(fmt::format("{}.{}", section.name, field.key));
             const auto errors = [&](std::int64_t number) {
-                const std::string head = section.repeated ? fmt::format("[[{}]]", section.name)
-                                                          : fmt::format("[{}]", section.name);
+                const std::string head = section.repeated() ? fmt::format("[[{}]]", section.name)
+                                                            : fmt::format("[{}]", section.name);
                 const Loaded loaded = parse(fmt::format("{}\n{} = {}\n", head, field.key, number));
                 return std::count_if(loaded.problems.begin(), loaded.problems.end(),
                                      [](const Problem& p) { return p.severity == Severity::error; });
@@ -274,6 +274,23 @@ TEST(Config, BracketsThatAreOneTooFewOrTooMany) {
               std::vector<std::string>{"1:1 error: store is a section: write [store] on a line of its own"});
 }
 
+TEST(Config, CertificatesForOtherNames) {
+    const Loaded loaded = parse(
+        "[tls]\ncertificate = \"a.pem\"\npolicy = \"modern\"\n"
+        "[[certificate]]\nfile = \"b.pem\"\nkey = \"b.key\"\n[[certificate]]\nfile = "
+        "\"c.pem\"\n[[certificate]]\n");
+    EXPECT_EQ(problems(loaded),
+              std::vector<std::string>{
+                  "9:1 warning: this [[certificate]] names no file, so there is none; name one with file"});
+    const net::TlsSettings settings = tls_settings(loaded.config);
+    EXPECT_EQ(settings.policy, net::TlsPolicy::modern);
+    EXPECT_EQ(settings.files.certificate, "/etc/pier/a.pem");
+    ASSERT_EQ(settings.others.size(), 2u);
+    EXPECT_EQ(settings.others[0].key, "/etc/pier/b.key");
+    EXPECT_EQ(settings.others[1].key, "/etc/pier/c.pem");
+    EXPECT_EQ(parse(show_config(loaded.config)).config.certificates.size(), 3u);
+}
+
 TEST(Config, RulesBetweenValues) {
     const auto one = [](std::string_view text) {
         const auto lines = problems(parse(text));
@@ -282,6 +299,10 @@ TEST(Config, RulesBetweenValues) {
     };
     EXPECT_EQ(one("[[listener]]\nprotocol = \"pop3s\"\naddress = \"127.0.0.1\"\n"),
               "1:1 error: listener \"pop3s-995\" needs a certificate; name it with certificate in [tls]");
+    EXPECT_EQ(
+        one("[[certificate]]\nfile = \"b.pem\"\n[[listener]]\naddress = \"::1\"\n"),
+        "2:1 error: there is no certificate in [tls], which those in [[certificate]] stand beside; name one "
+        "there");
     EXPECT_EQ(
         one("[[listener]]\npath = \"/run/x\"\nport = 110\n"),
         "3:1 error: listener.port has no meaning beside listener.path (a Unix socket); take one of them out");
@@ -355,11 +376,12 @@ TEST(Config, SampleGivesTheDefaults) {
     for (const Section& section : sections()) {
         for (const Field& field : section.fields)
             EXPECT_TRUE(loaded.places.contains(
-                fmt::format("{}{}.{}", section.name, section.repeated ? "[0]" : "", field.key)))
+                fmt::format("{}{}.{}", section.name, section.repeated() ? "[0]" : "", field.key)))
                 << section.name << "." << field.key;
     }
     Config expected = defaults.config;
     expected.listeners.resize(1);
+    expected.certificates.resize(1);
     EXPECT_EQ(json(loaded.config), json(expected));
 }
 

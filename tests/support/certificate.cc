@@ -25,7 +25,7 @@ CertificateFiles::~CertificateFiles() {
     if (!folder.empty()) std::filesystem::remove_all(folder, ignored);
 }
 
-void make_certificate(CertificateFiles& files, int days, int first_day) {
+void make_certificate(CertificateFiles& files, int days, int first_day, const char* host) {
     if (files.folder.empty()) {
         char pattern[] = "/tmp/pier-test-XXXXXX";
         if (mkdtemp(pattern) == nullptr) throw std::runtime_error("mkdtemp");
@@ -41,8 +41,8 @@ void make_certificate(CertificateFiles& files, int days, int first_day) {
     X509_gmtime_adj(X509_getm_notAfter(certificate), 86400L * days);
     X509_set_pubkey(certificate, key);
     X509_NAME* name = X509_get_subject_name(certificate);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"),
-                               -1, -1, 0);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(host), -1, -1,
+                               0);
     X509_set_issuer_name(certificate, name);
     X509_sign(certificate, key, EVP_sha256());
     {

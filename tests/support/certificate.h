@@ -13,8 +13,9 @@ struct CertificateFiles {
     ~CertificateFiles();  // removes them
 };
 
-// Writes a P-256 certificate for "localhost", good from `first_day` (from now; negative: it has begun) to
+// Writes a P-256 certificate for `host`, good from `first_day` (from now; negative: it has begun) to
 // `days` from now (negative: it has ended).
-void make_certificate(CertificateFiles& files, int days, int first_day = -400);
+void make_certificate(CertificateFiles& files, int days, int first_day = -400,
+                      const char* host = "localhost");
 
 }  // namespace pier::test
