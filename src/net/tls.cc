@@ -64,39 +64,42 @@ Result<void> check_time(const X509* certificate, const std::string& file) {
 
 }  // namespace
 
-// The other certificates' contexts, held by the first one: so they live as long as a connection that may
-// still choose among them.
-struct Tls::Chosen {
-    std::vector<Context> contexts;
+// The contexts of all certificates that a client may choose. The first one holds it, and is held by each
+// connection (as that one's session context), whichever it has chosen: so it lives as long as they do.
+struct Tls::Choice {
+    SSL_CTX* first = nullptr;
+    std::vector<Context> others;
+
+    SSL_CTX* find(const char* name) const {
+        const auto is_for_name = [name](SSL_CTX* context) {
+            return X509_check_host(SSL_CTX_get0_certificate(context), name, 0, 0, nullptr) == 1;
+        };
+        if (is_for_name(first)) return first;
+        for (const Context& other : others)
+            if (is_for_name(other.get())) return other.get();
+        return nullptr;
+    }
 
     static int index() {
         static const int made = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, free);
         return made;
     }
     static void free(void*, void* held, CRYPTO_EX_DATA*, int, long, void*) {
-        delete static_cast<Chosen*>(held);
+        delete static_cast<Choice*>(held);
     }
 };
 
-const Tls::Chosen* Tls::others_of(SSL_CTX* first) {
-    return static_cast<const Chosen*>(SSL_CTX_get_ex_data(first, Chosen::index()));
-}
-
 // RFC 6066 §3: whom the client wants to speak to. One that we do not know gets the first certificate: most
 // clients of mail name the host that they were told, which may be an alias in nobody's certificate.
-int Tls::choose(SSL* ssl, int*, void*) {
+//
+// Attack: after a HelloRetryRequest this is asked again, perhaps with another name, when the connection has
+// chosen already. So what there is to choose from does not depend on what was chosen.
+int Tls::choose(SSL* ssl, int*, void* choice) {
     const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    SSL_CTX* first = SSL_get_SSL_CTX(ssl);
-    const auto is_for_name = [&](SSL_CTX* context) {
-        return X509_check_host(SSL_CTX_get0_certificate(context), name, 0, 0, nullptr) == 1;
-    };
-    if (name == nullptr || is_for_name(first)) return SSL_TLSEXT_ERR_NOACK;
-    for (const Context& other : others_of(first)->contexts) {
-        if (!is_for_name(other.get())) continue;
-        SSL_set_SSL_CTX(ssl, other.get());
-        return SSL_TLSEXT_ERR_OK;
-    }
-    return SSL_TLSEXT_ERR_NOACK;
+    SSL_CTX* found = name != nullptr ? static_cast<const Choice*>(choice)->find(name) : nullptr;
+    if (found == nullptr) return SSL_TLSEXT_ERR_NOACK;
+    if (found != SSL_get_SSL_CTX(ssl)) SSL_set_SSL_CTX(ssl, found);
+    return SSL_TLSEXT_ERR_OK;
 }
 
 std::string tls_error_text() {
@@ -162,16 +165,21 @@ Result<Tls::Context> Tls::make_context(const TlsFiles& files, TlsPolicy policy) 
 Result<void> Tls::reload(const TlsSettings& settings) {
     auto first = make_context(settings.files, settings.policy);
     if (!first) return first.error();
-    auto others = std::make_unique<Chosen>();
+    auto choice = std::make_unique<Choice>();
+    choice->first = first->get();
     for (const TlsFiles& files : settings.others) {
         auto other = make_context(files, settings.policy);
         if (!other) return other.error();
-        others->contexts.push_back(std::move(*other));
+        choice->others.push_back(std::move(*other));
     }
-    if (SSL_CTX_set_ex_data(first->get(), Chosen::index(), others.get()) != 1)
+    if (SSL_CTX_set_ex_data(first->get(), Choice::index(), choice.get()) != 1)
         return Error{ErrorKind::io, "cannot set TLS up: " + tls_error_text()};
-    static_cast<void>(others.release());
-    SSL_CTX_set_tlsext_servername_callback(first->get(), choose);
+    Choice* held = choice.release();
+    // With one certificate no handshake pays for looking at its names.
+    if (!held->others.empty()) {
+        SSL_CTX_set_tlsext_servername_callback(first->get(), choose);
+        SSL_CTX_set_tlsext_servername_arg(first->get(), held);
+    }
     std::lock_guard lock(mutex_);
     context_ = std::move(*first);
     return {};
@@ -202,7 +210,8 @@ int days_left_of(SSL_CTX* context) {
 int Tls::days_left() const {
     std::lock_guard lock(mutex_);
     int days = days_left_of(context_.get());
-    for (const Context& other : others_of(context_.get())->contexts)
+    const auto* choice = static_cast<const Choice*>(SSL_CTX_get_ex_data(context_.get(), Choice::index()));
+    for (const Context& other : choice->others)
         days = std::min(days, days_left_of(other.get()));
     return days;
 }

@@ -53,9 +53,8 @@ class Tls {
         void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
     };
     using Context = std::unique_ptr<SSL_CTX, FreeContext>;
-    struct Chosen;
-    static const Chosen* others_of(SSL_CTX* first);
-    static int choose(SSL* ssl, int* alert, void*);
+    struct Choice;
+    static int choose(SSL* ssl, int* alert, void* choice);
     Result<Context> make_context(const TlsFiles& files, TlsPolicy policy);
     explicit Tls(Clock clock) : tickets_(std::move(clock)) {}
 

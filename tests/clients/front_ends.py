@@ -8,10 +8,10 @@ import poplib
 import re
 import subprocess
 import sys
-import threading
 import time
 
 from pier_server import Failed, PierServer, free_ports
+from repeating import Repeating
 
 USER, PASSWORD = "ada", "correct horse battery"
 CLIENTS = ["127.0.0.21", "127.0.0.22", "127.0.0.23", "127.0.0.24"]
@@ -88,30 +88,18 @@ def wait_until_reached(ca, port):
     raise Failed(f"nothing answers behind HAProxy's port {port}")
 
 
-class Fetching:
-    """Clients that fetch through a port, one after the other, until they are told to stop; `failed` counts what went wrong."""
+class Fetching(Repeating):
+    """Clients that fetch through a port; `failed` counts what went wrong."""
 
     def __init__(self, ca, port):
         self.ca, self.port = ca, port
         self.done = self.failed = 0
-        self.ended = threading.Event()
-        self.threads = [threading.Thread(target=self.go_on, args=(client,)) for client in CLIENTS[:2]]
+        super().__init__(*(lambda client=client: self.fetch_once(client) for client in CLIENTS[:2]))
 
-    def go_on(self, client):
-        while not self.ended.is_set():
-            status = fetch(self.ca, self.port, client)
-            self.done += 1
-            self.failed += status != 0
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        for thread in self.threads:
-            thread.join()
+    def fetch_once(self, client):
+        status = fetch(self.ca, self.port, client)
+        self.done += 1
+        self.failed += status != 0
 
 
 def renew(ca, port, node):

@@ -101,6 +101,30 @@ TEST_P(TlsNames, AConnectionThatHasBegunChoosesAmongThoseOfItsTime) {
     EXPECT_EQ(certificate_for("mail.example.org"), "localhost");
 }
 
+// Attack: the server asks for another key share, and the second ClientHello (RFC 8446 §4.1.2) names another
+// server than the first.
+TEST_P(TlsNames, ANameThatChangesWithinTheHandshakeHurtsNobody) {
+    if (GetParam() != TLS1_3_VERSION) GTEST_SKIP() << "TLS 1.2 has one ClientHello";
+    static const char* second_name = nullptr;
+    const auto on_message = [](int sent, int, int type, const void* octets, std::size_t count, SSL* ssl,
+                               void*) {
+        const bool server_hello = sent == 0 && type == SSL3_RT_HANDSHAKE && count > 0 &&
+                                  *static_cast<const unsigned char*>(octets) == SSL3_MT_SERVER_HELLO;
+        if (server_hello) SSL_set_tlsext_host_name(ssl, second_name);
+    };
+    for (const auto& [first, second, expected] : std::initializer_list<std::array<const char*, 3>>{
+             {"mail.example.org", "elsewhere.example", "mail.example.org"},
+             {"mail.example.org", "pop.example.net", "*.example.net"},
+             {"mail.example.org", "localhost", "localhost"},
+             {"localhost", "mail.example.org", "mail.example.org"}}) {
+        second_name = second;
+        Pair pair(*tls_, clients_);
+        SSL_set1_groups_list(pair.client(), "P-521:X25519");  // the server has no P-521
+        SSL_set_msg_callback(pair.client(), on_message);
+        EXPECT_EQ(certificate_for(first, pair), expected) << first << ", then " << second;
+    }
+}
+
 TEST_P(TlsNames, ModernIsTls13Alone) {
     settings_.policy = TlsPolicy::modern;
     ASSERT_TRUE(tls_->reload(settings_).has_value());

@@ -4,6 +4,7 @@
 usage: packaging.py --source DIR --pier PROGRAM units|activation|restart|manual|fail2ban|deb|demo
 """
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -12,12 +13,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients"))
 from pier_server import Failed, PierServer, free_ports
+from repeating import Repeating
 
 EXPOSURE_MAX_TENTHS = 15  # 1.5: what systemd-analyze may say of the unit at most
 
@@ -115,37 +116,26 @@ def activation(top, pier):
     print("socket activation, ready, watchdog, reload and stop are as systemd expects")
 
 
-class Callers:
-    """Clients that connect, read the greeting and go, one after the other, until they are told to stop."""
+class Callers(Repeating):
+    """Clients that connect, read the greeting and go."""
 
     def __init__(self, port):
         self.port = port
         self.greeted, self.put_off, self.failed = 0, 0, []
-        self.ended = threading.Event()
-        self.threads = [threading.Thread(target=self.go_on) for _ in range(2)]
+        super().__init__(self.call, self.call)
 
-    def go_on(self):
-        while not self.ended.is_set():
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=30) as client:
-                    line = client.makefile("rb").readline()
+    def call(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=30) as client:
+                line = client.makefile("rb").readline()
+                with contextlib.suppress(OSError):      # who was put off has been closed
                     client.sendall(b"QUIT\r\n")
-                self.greeted += line.startswith(b"+OK ")
-                self.put_off += line.startswith(b"-ERR [SYS/TEMP] ")
-                if not line:
-                    self.failed.append("closed without a word")
-            except OSError as failure:
-                self.failed.append(repr(failure))
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        for thread in self.threads:
-            thread.join()
+            self.greeted += line.startswith(b"+OK ")
+            self.put_off += line.startswith(b"-ERR [SYS/TEMP] ")
+            if not line:
+                self.failed.append("closed without a word")
+        except OSError as failure:
+            self.failed.append(repr(failure))
 
     def wait_for_more(self, count):
         before, end = self.greeted, time.monotonic() + 30
