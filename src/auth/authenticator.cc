@@ -217,10 +217,10 @@ std::optional<Verdict> Authenticator::remembered(std::string_view authzid, std::
 
 std::optional<Verdict> Authenticator::app_password(std::string_view authzid, std::string_view user,
                                                    std::string_view typed, const LoginOrigin& origin) {
-    const AccountPtr account = impl_->directory.find_login(user);
-    if (!account || account->app_passwords.empty()) return std::nullopt;
     const auto hash = app_password_hash(typed);
-    const AppPassword* found = hash ? find_app_password(account->app_passwords, *hash) : nullptr;
+    if (!hash) return std::nullopt;
+    const AccountPtr account = impl_->directory.find_login(user);
+    const AppPassword* found = account ? find_app_password(account->app_passwords, *hash) : nullptr;
     if (found == nullptr) return std::nullopt;
     const Time now = impl_->clock();
     // To the client as a wrong password, so that nobody learns from elsewhere that it is right.
@@ -281,8 +281,8 @@ Verdict Authenticator::proven(std::string_view authzid, std::string_view user,
     return admit(impl_->directory, account, authzid, user);
 }
 
-bool Authenticator::admits(std::string_view user, const IpAddress& address) const {
-    const AccountPtr account = impl_->directory.find_login(user);
+bool Authenticator::admits(std::string_view name, const IpAddress& address) const {
+    const AccountPtr account = impl_->directory.find(name);
     return account && account->networks.admits(address);
 }
 

@@ -60,8 +60,8 @@ class Authenticator {
     // They must still be its own: the password may have been changed within the exchange. Never waits.
     Verdict proven(std::string_view authzid, std::string_view user, const wire::ScramKeys& keys) const;
 
-    // Whether the user's own account may log in from there. Never waits.
-    bool admits(std::string_view user, const IpAddress& address) const;
+    // Whether the account of that name may log in from there. Never waits.
+    bool admits(std::string_view name, const IpAddress& address) const;
 
     // The account's name; for one that does not exist what was typed, in lower case. Never waits.
     std::string name_of(std::string_view user) const;

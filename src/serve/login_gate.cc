@@ -85,11 +85,12 @@ Task<std::variant<Guard::Attempt, Refused>> LoginGate::begin(std::string_view us
     }
 }
 
-Verdict LoginGate::end(Attempt& attempt, Verdict verdict, std::string_view user, std::string_view password) {
+Verdict LoginGate::end(Attempt& attempt, Verdict verdict, std::string_view user, std::string_view name,
+                       std::string_view password) {
     if (const auto* account = std::get_if<AccountPtr>(&verdict)) {
-        if (authenticator_.admits(user, address())) {
+        if (may_come(name, **account)) {
             attempt.succeeded();
-            log_if_master(user, **account);
+            log_if_master(name, **account);
             return verdict;
         }
         // To the client as a wrong password, so that nobody learns from elsewhere that it is right.
@@ -103,15 +104,18 @@ Verdict LoginGate::end(Attempt& attempt, Verdict verdict, std::string_view user,
     return verdict;
 }
 
-void LoginGate::log_if_master(std::string_view user, const auth::Account& entered) const {
-    const std::string own = authenticator_.name_of(user);
-    if (own == entered.name) return;
+bool LoginGate::may_come(std::string_view name, const auth::Account& entered) const {
+    return name == entered.name ? entered.networks.admits(address()) : authenticator_.admits(name, address());
+}
+
+void LoginGate::log_if_master(std::string_view name, const auth::Account& entered) const {
+    if (name == entered.name) return;
     log::info("login.master", {{"address", address().to_string()},
                                {"port", connection_.peer().port},
                                {"protocol", protocol_},
                                {"listener", listener_},
                                {"user", entered.name},
-                               {"master", own}});
+                               {"master", name}});
 }
 
 std::optional<Verdict> LoginGate::at_once(std::string_view authzid, std::string_view user,
@@ -126,9 +130,9 @@ Task<Verdict> LoginGate::check(std::string_view asked, std::string_view typed, c
     if (guard_.nothing_against(address(), name)) {
         auto known = at_once(login.authzid, login.user, password);
         const auto* account = known ? std::get_if<AccountPtr>(&*known) : nullptr;
-        if (account && authenticator_.admits(login.user, address())) {
+        if (account && may_come(name, **account)) {
             guard_.succeeded(address(), name);
-            log_if_master(login.user, **account);
+            log_if_master(name, **account);
             co_return std::move(*known);
         }
     }
@@ -140,7 +144,7 @@ Task<Verdict> LoginGate::check(std::string_view asked, std::string_view typed, c
             authenticator_.check_password(std::string(login.authzid), std::string(login.user), password,
                                           std::move(done));
         });
-    co_return end(std::get<Attempt>(begun), std::move(*verdict), login.user, password);
+    co_return end(std::get<Attempt>(begun), std::move(*verdict), login.user, name, password);
 }
 
 Task<std::variant<wire::ScramKeys, Refused>> LoginGate::begin_proof(std::string_view typed,
@@ -159,12 +163,13 @@ Task<std::variant<wire::ScramKeys, Refused>> LoginGate::begin_proof(std::string_
 Verdict LoginGate::proven(std::string_view asked, std::string_view typed) {
     const auto [authzid, user] = auth::split_login(asked, typed);
     const auto proof = std::exchange(proving_, nullptr);
-    return end(proof->attempt, authenticator_.proven(authzid, user, proof->keys), user, {});
+    return end(proof->attempt, authenticator_.proven(authzid, user, proof->keys), user,
+               authenticator_.name_of(user), {});
 }
 
-void LoginGate::wrong_proof(std::string_view user) {
+void LoginGate::wrong_proof(std::string_view typed) {
     const auto proof = std::exchange(proving_, nullptr);
-    log_failure("login.failed", user, "wrong SCRAM proof");
+    log_failure("login.failed", auth::split_login({}, typed).user, "wrong SCRAM proof");
     proof->attempt.failed();
 }
 

@@ -49,9 +49,12 @@ class LoginGate {
     std::optional<auth::Verdict> at_once(std::string_view authzid, std::string_view user,
                                          std::string_view password);
     net::Task<std::variant<Attempt, auth::Refused>> begin(std::string_view user, std::string_view name);
-    auth::Verdict end(Attempt& attempt, auth::Verdict verdict, std::string_view user,
+    auth::Verdict end(Attempt& attempt, auth::Verdict verdict, std::string_view user, std::string_view name,
                       std::string_view password);
-    void log_if_master(std::string_view user, const auth::Account& entered) const;
+    // Whether the account `name`, whose password it was, may log in from here. It is another one than the one
+    // that is entered when a master logs in.
+    bool may_come(std::string_view name, const auth::Account& entered) const;
+    void log_if_master(std::string_view name, const auth::Account& entered) const;
     // Who comes over a Unix socket counts as a program of this machine.
     IpAddress address() const;
     void log_failure(std::string_view event, std::string_view user, std::string_view reason) const;
