@@ -3,7 +3,7 @@
 #
 #   asan.*    every unit test and dialogue script, with address and undefined-behaviour sanitizers
 #   tsan.*    the unit tests of folders that have threads, with the thread sanitizer
-#   fuzz.*    each fuzzer for FUZZ_SECONDS (20)
+#   fuzz.*    each fuzzer for FUZZ_SECONDS (30)
 #   program.* the optimised program: tidy, packaging, real clients, real senders, kills
 #
 # Arguments go to ctest: tests/run-all.sh -R client
@@ -17,7 +17,7 @@ packaging/build.sh fuzz fuzz/all
 packaging/build.sh release -DPIER_TESTS=ON pier pier_faults
 echo "built in $(($(date +%s) - started)) s"
 
-python3 tests/all_tests.py --into build/all --fuzz-seconds "${FUZZ_SECONDS:-20}" \
+python3 tests/all_tests.py --into build/all --fuzz-seconds "${FUZZ_SECONDS:-30}" \
     asan=build/asan:'^unit_' \
     tsan=build/tsan:'^unit_(base|net|store|auth|delivery|serve)$' \
     fuzz=build/fuzz \

@@ -141,7 +141,7 @@ void check_certificate(Loaded& loaded, std::string_view name, std::string_view k
 }
 
 void check_certificates(Loaded& loaded) {
-    const Config config = loaded.config;
+    const Config& config = loaded.config;
     if (config.tls.configured())
         check_certificate(loaded, "tls", "certificate", {config.tls.certificate, config.tls.key_file()});
     for (std::size_t index = 0; index < config.certificates.size(); ++index) {
