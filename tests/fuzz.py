@@ -6,8 +6,8 @@ usage: tests/fuzz.py SECONDS [NAME...]     each for SECONDS, JOBS at a time (2);
 
 Each starts from fuzz/corpus/NAME and what earlier runs found (build/fuzz-corpus/NAME), with fuzz/NAME.dict. An input
 that breaks something is left in build/fuzz-found/ and its path printed: add it to fuzz/corpus/NAME with the fix. What a
-fuzzer wrote is in build/fuzz-log/NAME. Ctrl-C ends the run early, with the table. Exit: 0 nothing was found, 1 something
-was, 2 a fuzzer is not built.
+fuzzer wrote is in build/fuzz-log/NAME. FUZZ_SEED is where chance begins (0: elsewhere in each run). Ctrl-C ends the run
+early, with the table. Exit: 0 nothing was found, 1 something was, 2 a fuzzer is not built.
 """
 import os
 import re
@@ -58,7 +58,8 @@ def fuzz(name, seconds):
     found, kept = corpora(name)
     dictionary = TOP / "fuzz" / f"{name}.dict"
     words = [PROGRAMS / f"fuzz_{name}", f"-max_total_time={seconds}", f"-timeout={INPUT_SECONDS_MAX}",
-             f"-rss_limit_mb={MEMORY_MIB_MAX}", f"-max_len={INPUT_OCTETS_MAX}", "-print_final_stats=1", "-print_funcs=0",
+             f"-rss_limit_mb={MEMORY_MIB_MAX}", f"-max_len={INPUT_OCTETS_MAX}",
+             f"-seed={os.environ.get('FUZZ_SEED', '0')}", "-print_final_stats=1", "-print_funcs=0",
              f"-artifact_prefix={FOUND}/{name}-"]
     if dictionary.exists():
         words.append(f"-dict={dictionary}")
