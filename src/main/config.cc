@@ -276,6 +276,10 @@ Section pop3_section() {
             duration(
                 "idle_timeout", AT(pop3.idle_timeout), {1, day},
                 "How long a client may be silent after login. RFC 1939 §3 demands at least ten minutes."),
+            duration("login_delay", AT(pop3.login_delay), {0, day},
+                     "How long an account has to wait between two logins (RFC 2449 §6.6): who comes too soon "
+                     "is told "
+                     "[LOGIN-DELAY]. It counts all of its devices together. 0: not at all."),
             flag("exclusive", AT(pop3.exclusive),
                  "One session at a time for every account (RFC 1939's lock). Without it sessions do not "
                  "disturb "

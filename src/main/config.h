@@ -92,6 +92,7 @@ struct Pop3Config {
     pop3::Limits limits;
     seconds login_timeout{60};
     seconds idle_timeout{600};  // RFC 1939 §3 demands at least ten minutes
+    seconds login_delay{0};     // of one account, between two logins (RFC 2449 §6.6); 0: none
     bool exclusive = false;     // RFC 1939's lock for every account, not only for those that have it set
     std::string greeting = "Pier POP3 server ready";
 };

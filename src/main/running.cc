@@ -99,7 +99,8 @@ Running::Running(const Config& config, std::string config_file)
                                           : std::max(1u, std::thread::hardware_concurrency())),
       guard_(config.guard.settings, even_clock()),
       guard_file_(guard_, config.server.data_folder),
-      sessions_(config.limits.sessions_per_account_max) {}
+      sessions_(config.limits.sessions_per_account_max),
+      login_delay_(config.pop3.login_delay) {}
 
 Running::~Running() {
     stop([] { return true; });
@@ -182,8 +183,8 @@ Result<void> Running::open() {
     pop3.tls_handshake_timeout = config_.tls.handshake_timeout;
     pop3.exclusive = config_.pop3.exclusive;
     pop3.greeting = config_.pop3.greeting;
-    pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, *disk_pool_,
-                                       tls_.get(), std::move(pop3)});
+    pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, login_delay_,
+                                       *disk_pool_, tls_.get(), std::move(pop3)});
 
     serve::LmtpSettings lmtp;
     lmtp.limits = config_.lmtp.limits;
@@ -284,6 +285,8 @@ boost::json::object Running::status() const {
          {{"limit", config_.limits.new_connections_per_minute_max}, {"reached", server_->refused_by_rate()}}},
         {"limits.sessions_per_account_max",
          {{"limit", config_.limits.sessions_per_account_max}, {"reached", sessions_.refused()}}},
+        {"pop3.login_delay",
+         {{"limit", config_.pop3.login_delay.count()}, {"reached", login_delay_.refused()}}},
         {"auth.waiting_max",
          {{"limit", config_.auth.limits.waiting_max}, {"now", auth.waiting}, {"reached", auth.turned_away}}},
         {"auth.remembered_max", {{"limit", config_.auth.limits.remembered_max}, {"now", auth.kept}}},

@@ -23,6 +23,7 @@
 #include "serve/admin_driver.h"
 #include "serve/leases.h"
 #include "serve/lmtp_driver.h"
+#include "serve/login_delay.h"
 #include "serve/pop3_driver.h"
 #include "serve/server.h"
 #include "store/log/log_store.h"
@@ -99,6 +100,7 @@ class Running {
     std::atomic<bool> guard_saving_ = false;
     serve::AccountSessions sessions_;
     serve::Leases leases_;
+    serve::LoginDelay login_delay_;
     std::unique_ptr<serve::Pop3Service> pop3_;
     std::unique_ptr<serve::LmtpService> lmtp_;
     std::deque<serve::Pop3Listener> pop3_listeners_;  // sessions hold references

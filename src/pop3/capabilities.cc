@@ -1,4 +1,6 @@
 // CAPA (RFC 2449 §5): what this session can do, as it stands.
+#include <string>
+
 #include "pop3/conversation.h"
 
 namespace pier::pop3 {
@@ -6,6 +8,8 @@ namespace pier::pop3 {
 void Conversation::run_capa(const Arguments&) {
     ok("capabilities follow");
     out_ += "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n";
+    if (facts_.login_delay_s != 0)
+        out_.append("LOGIN-DELAY ").append(std::to_string(facts_.login_delay_s)).append("\r\n");
     // RFC 2449 §5: what AUTHORIZATION offers is announced in both states.
     if (login_allowed()) {
         out_ += "USER\r\nSASL";

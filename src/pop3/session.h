@@ -45,6 +45,7 @@ struct Facts {
     wire::SaslChannel channel{};                      // whether the driver can tell what identifies it
     bool tls_available = false;                       // STLS may be offered
     bool clear_login_allowed = false;                 // passwords without TLS
+    std::uint32_t login_delay_s = 0;                  // RFC 2449 §6.6: CAPA's LOGIN-DELAY; 0: not told
     std::string greeting = "Pier POP3 server ready";  // behind "+OK "
     std::string implementation = "Pier";              // CAPA IMPLEMENTATION; empty hides it
 };

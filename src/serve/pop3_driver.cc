@@ -46,6 +46,7 @@ pop3::Facts facts_of(const Connection& connection, const Pop3Service& service, c
     facts.clear_login_allowed =
         listener.clear_login == ClearLogin::always ||
         (listener.clear_login == ClearLogin::loopback && connection.peer().is_loopback());
+    facts.login_delay_s = static_cast<std::uint32_t>(service.login_delay.delay().count());
     facts.greeting = service.settings.greeting;
     facts.implementation = service.settings.implementation;
     return facts;
@@ -165,6 +166,10 @@ class Driver {
     }
 
     Task<pop3::LoginReport> open(auth::AccountPtr account) {
+        if (service_.login_delay.too_soon(account->id))
+            co_return pop3::LoginRefused{
+                Why::login_delay, fmt::format("An account may log in once in {} seconds; wait and try again",
+                                              service_.login_delay.delay().count())};
         auto entered = service_.sessions.enter(account->id);
         if (entered.full)
             co_return pop3::LoginRefused{Why::in_use,
@@ -191,6 +196,7 @@ class Driver {
         seat_ = std::move(entered.seat);
         snapshot_ = *snapshot;
         ++service_.logins;
+        service_.login_delay.note(account_->id);
         connection_.set_idle_timeout(service_.settings.idle_timeout);
         connection_.set_worth_finishing(true);
         log::info("pop3.login", {{"user", account_->name},

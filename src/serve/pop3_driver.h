@@ -16,6 +16,7 @@
 #include "pop3/session.h"
 #include "serve/account_sessions.h"
 #include "serve/leases.h"
+#include "serve/login_delay.h"
 #include "store/store.h"
 
 namespace pier::serve {
@@ -40,6 +41,7 @@ struct Pop3Service {
     auth::Guard& guard;
     AccountSessions& sessions;
     Leases& leases;
+    LoginDelay& login_delay;
     boost::asio::thread_pool& disk_pool;  // for what may wait for the disk
     const net::Tls* tls = nullptr;        // null: no certificate
     Pop3Settings settings;

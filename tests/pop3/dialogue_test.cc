@@ -58,6 +58,8 @@ void set_fact(Facts& facts, const std::vector<std::string>& words) {
         facts.tls_available = true;
     } else if (name == "clear") {
         facts.clear_login_allowed = true;
+    } else if (name == "login_delay") {
+        facts.login_delay_s = static_cast<std::uint32_t>(number(words.at(2)));
     } else if (name == "greeting") {
         facts.greeting = words.at(2);
     } else if (name == "implementation") {

@@ -246,6 +246,47 @@ TEST(Pop3Driver, WhenTheGraceIsOverNothingIsRemoved) {
     EXPECT_EQ(served.stored().size(), 1u);
 }
 
+TEST(LoginDelay, IsFromOneLoginToTheNextOfAnAccount) {
+    Time now{};
+    serve::LoginDelay delay(std::chrono::seconds(60), [&] { return now; });
+    const store::AccountId ada{1}, bob{2};
+    EXPECT_FALSE(delay.too_soon(ada));
+    EXPECT_FALSE(delay.too_soon(ada)) << "asking is no login";
+    delay.note(ada);
+    EXPECT_TRUE(delay.too_soon(ada));
+    EXPECT_FALSE(delay.too_soon(bob));
+    now += std::chrono::seconds(59);
+    delay.note(bob);
+    EXPECT_TRUE(delay.too_soon(ada));
+    now += std::chrono::seconds(1);
+    EXPECT_FALSE(delay.too_soon(ada));
+    EXPECT_TRUE(delay.too_soon(bob));
+    delay.note(ada);
+    EXPECT_TRUE(delay.too_soon(bob)) << "tidying up leaves what still counts";
+    EXPECT_EQ(delay.refused(), 4u);
+
+    serve::LoginDelay none(std::chrono::seconds(0), [&] { return now; });
+    none.note(ada);
+    EXPECT_FALSE(none.too_soon(ada));
+}
+
+TEST(LoginDelay, WhoComesTooSoonIsToldSoAndNothingElse) {
+    ServedOptions options;
+    options.login_delay = std::chrono::hours(1);
+    Served served(options);
+    Client first(served.pop3_port);
+    log_in(first);
+    EXPECT_EQ(first.ask("QUIT").substr(0, 3), "+OK");
+    Client second(served.pop3_port);
+    second.line();
+    second.ask("USER ada");
+    EXPECT_EQ(second.ask("PASS wrong").substr(0, 11), "-ERR [AUTH]");
+    second.ask("USER ada");
+    EXPECT_EQ(second.ask("PASS secret"),
+              "-ERR [LOGIN-DELAY] An account may log in once in 3600 seconds; wait and try again");
+    EXPECT_EQ(second.ask("NOOP").substr(0, 4), "-ERR") << "not logged in";
+}
+
 TEST(Server, DrainingLetsSessionsFinishAndRefusesNewOnes) {
     Served served;
     served.deliver("one\r\n");

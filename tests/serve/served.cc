@@ -32,7 +32,9 @@ net::ListenSockets loopback(std::size_t threads) {
 }  // namespace
 
 Served::Served(ServedOptions options)
-    : guard_(options.guard, system_now), sessions_(options.sessions_per_account_max) {
+    : guard_(options.guard, system_now),
+      sessions_(options.sessions_per_account_max),
+      login_delay_(options.login_delay) {
     // As serve() does: a client of a test that writes after abandon() gets an error, not the end of the
     // process.
     std::signal(SIGPIPE, SIG_IGN);
@@ -55,8 +57,8 @@ Served::Served(ServedOptions options)
         *store_, *directory_, delivery::Settings{"mail.example.org", delivery::OverQuota::temporary},
         system_now);
 
-    pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, pool_,
-                                       tls_.get(), options.pop3});
+    pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, login_delay_,
+                                       pool_, tls_.get(), options.pop3});
     options.lmtp.hostname = "mail.example.org";
     lmtp_.reset(new serve::LmtpService{*store_, *delivery_, pool_, options.lmtp});
     api_.add("echo", [](const admin::Call& call) -> Result<boost::json::value> {

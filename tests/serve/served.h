@@ -17,6 +17,7 @@
 #include "serve/admin_driver.h"
 #include "serve/leases.h"
 #include "serve/lmtp_driver.h"
+#include "serve/login_delay.h"
 #include "serve/pop3_driver.h"
 #include "serve/server.h"
 #include "store/log/log_store.h"
@@ -29,6 +30,7 @@ struct ServedOptions {
     AccessList pop3_access;  // of the POP3 listeners
     Networks proxies;        // the same
     std::size_t sessions_per_account_max = 0;
+    std::chrono::seconds login_delay{0};
     serve::ServerLimits limits;
     serve::Pop3Settings pop3;
     serve::LmtpSettings lmtp;
@@ -65,6 +67,7 @@ class Served {
     auth::Guard guard_;
     serve::AccountSessions sessions_;
     serve::Leases leases_;
+    serve::LoginDelay login_delay_;
     boost::asio::thread_pool pool_{2};
     admin::Api api_;
     std::unique_ptr<serve::Pop3Service> pop3_;
