@@ -1,7 +1,5 @@
 #include "admin/app_password_methods.h"
 
-#include <charconv>
-
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
@@ -18,21 +16,9 @@ using auth::AppPassword;
 
 // The first moment behind that day, in UTC.
 Result<Time> end_of_day(std::string_view text) {
-    const Error wrong{ErrorKind::invalid,
-                      fmt::format("\"{}\" is no day; write it as 2027-01-31", text.substr(0, 40))};
-    if (text.size() != 10 || text[4] != '-' || text[7] != '-') return wrong;
-    const auto number = [&](std::size_t at, std::size_t count) {
-        int value = -1;
-        const auto [end, failed] = std::from_chars(text.data() + at, text.data() + at + count, value);
-        return failed == std::errc() && end == text.data() + at + count ? value : -1;
-    };
-    using namespace std::chrono;
-    const int month_number = number(5, 2), day_number = number(8, 2);
-    if (month_number < 1 || day_number < 1) return wrong;
-    const year_month_day date{year(number(0, 4)), month(static_cast<unsigned>(month_number)),
-                              day(static_cast<unsigned>(day_number))};
-    if (!date.ok() || number(0, 4) < 1970) return wrong;
-    return Time(sys_days(date) + days(1));
+    if (const auto day = parse_day(text)) return *day + std::chrono::days(1);
+    return Error{ErrorKind::invalid,
+                 fmt::format("\"{}\" is no day; write it as 2027-01-31", text.substr(0, 40))};
 }
 
 std::string time_text(Time time) {

@@ -28,9 +28,7 @@ Refused too_busy() {
 }
 
 Refused disabled(const Account& account) {
-    std::string text = "This account is disabled";
-    if (!account.disabled_text.empty()) text += ": " + account.disabled_text;
-    return {Refused::Why::disabled, std::move(text)};
+    return {Refused::Why::disabled, "This account is disabled", {}, account.disabled_text};
 }
 
 // Whoever reads it knows the password.

@@ -19,6 +19,7 @@ struct Refused {
     enum class Why { credentials, disabled, busy, held } why{};
     std::string text;           // for the client
     std::string_view reason{};  // for the log, where it is more than `why` says; a literal
+    std::string detail = {};    // for the client too, behind `text`: the administrator's own words
 };
 using Verdict = std::variant<AccountPtr, Refused>;
 

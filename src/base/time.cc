@@ -1,5 +1,6 @@
 #include "base/time.h"
 
+#include <charconv>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -32,6 +33,22 @@ std::string to_rfc3339(Time time) {
     const std::tm p = utc(time);
     return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", p.tm_year + 1900, p.tm_mon + 1, p.tm_mday,
                        p.tm_hour, p.tm_min, p.tm_sec);
+}
+
+std::optional<Time> parse_day(std::string_view text) {
+    if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
+    const auto number = [&](std::size_t at, std::size_t count) {
+        int value = -1;
+        const auto [end, failed] = std::from_chars(text.data() + at, text.data() + at + count, value);
+        return failed == std::errc() && end == text.data() + at + count ? value : -1;
+    };
+    const int year = number(0, 4), month = number(5, 2), day = number(8, 2);
+    if (year < 1970 || month < 1 || day < 1) return std::nullopt;
+    const std::chrono::year_month_day date{std::chrono::year(year),
+                                           std::chrono::month(static_cast<unsigned>(month)),
+                                           std::chrono::day(static_cast<unsigned>(day))};
+    if (!date.ok()) return std::nullopt;
+    return Time(std::chrono::sys_days(date));
 }
 
 std::string to_rfc5322(Time time) {

@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace pier {
 
@@ -19,6 +21,9 @@ Clock even_clock();
 
 // "2026-11-21T20:38:26Z", in UTC; for logs and --json.
 std::string to_rfc3339(Time time);
+
+// "2026-11-21": the first moment of that day, in UTC, from 1970 on; absent if it is anything else.
+std::optional<Time> parse_day(std::string_view text);
 
 // "Sat, 21 Nov 2026 20:38:26 +0000", in UTC (RFC 5322 §3.3); for Received: and Date: fields.
 std::string to_rfc5322(Time time);

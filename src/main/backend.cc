@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "delivery/delivery.h"
 #include "main/guard_file.h"
+#include "main/maildrop_methods.h"
 #include "main/methods.h"
 #include "main/privileges.h"
 #include "main/store_options.h"
@@ -66,11 +67,13 @@ class StoreBackend : public Backend {
         : store_(std::move(store)),
           directory_(*store_),
           delivery_(*store_, directory_, delivery_settings(config), system_now),
+          keeper_(*store_, config.pop3.policy, system_now),
           guard_(config.guard.settings, system_now),
           guard_file_(guard_, config.server.data_folder) {
         admin::add_directory_methods(api_, directory_, *store_);
         admin::add_app_password_methods(api_, directory_);
         add_mail_methods(api_, *store_, directory_, delivery_);
+        add_maildrop_methods(api_, directory_, keeper_);
         add_store_methods(api_, *store_);
         admin::add_guard_methods(api_, guard_);
         guard_file_.load();
@@ -79,6 +82,7 @@ class StoreBackend : public Backend {
     std::unique_ptr<store::Store> store_;
     auth::Directory directory_;
     delivery::Delivery delivery_;
+    maildrop::Keeper keeper_;
     auth::Guard guard_;
     GuardFile guard_file_;
     admin::Api api_;

@@ -24,6 +24,8 @@ constexpr std::array clear_login_words{"never"sv, "loopback"sv, "always"sv};
 constexpr std::array level_words{"debug"sv, "info"sv, "warning"sv, "error"sv};
 constexpr std::array format_words{"logfmt"sv, "json"sv};
 constexpr std::array over_quota_words{"temporary"sv, "permanent"sv};
+constexpr std::array deleted_words{"removed"sv, "trash"sv, "hidden"sv};
+constexpr std::uint64_t days_max = 36'500;
 
 struct Range {
     std::uint64_t min = 0, max = 0;
@@ -284,6 +286,25 @@ Section pop3_section() {
                  "One session at a time for every account (RFC 1939's lock). Without it sessions do not "
                  "disturb "
                  "each other, and the lock can be set for single accounts."),
+            word("deleted", AT(pop3.policy.deleted), deleted_words,
+                 "What becomes of mail that a client deletes: removed (it is gone), trash (it goes to the "
+                 "mailbox Trash, and counts for the quota as before), or hidden (nobody sees it and it does "
+                 "not "
+                 "count, but until hidden_days are over \"pier undelete\" brings it back)."),
+            count("hidden_days", AT(pop3.policy.hidden_days), {0, days_max},
+                  "How many days deleted mail is kept, if it is hidden."),
+            count("expire_days", AT(pop3.policy.expire_days), {0, days_max},
+                  "Mail that came in more days ago is deleted, and clients are told so in CAPA (RFC 2449 "
+                  "§6.7). 0: never."),
+            count("show_days", AT(pop3.policy.show_days), {0, days_max},
+                  "Clients are shown mail that is no older than so many days; older mail is kept. 0: all."),
+            count("show_messages", AT(pop3.policy.show_messages), {0, 100'000'000},
+                  "Clients are shown no more messages than so many, the last ones; the others are kept. 0: "
+                  "all."),
+            count(
+                "recent_days", AT(pop3.policy.recent_days), {0, days_max},
+                "Who logs in as recent:ada instead of ada is shown the mail of so many days again, with what "
+                "another device has deleted but is still kept. 0: there is no such login."),
             text("greeting", Kind::text, AT(pop3.greeting), 400, "What stands behind +OK in the greeting."),
             octets("line_size_max", AT(pop3.limits.line_octets_max), {255, 64 * kib},
                    "The longest command line, with its line end."),

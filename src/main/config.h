@@ -20,6 +20,7 @@
 #include "auth/authenticator.h"
 #include "auth/guard.h"
 #include "base/log.h"
+#include "maildrop/policy.h"
 #include "net/tls.h"
 #include "pop3/session.h"
 #include "smtp/session.h"
@@ -94,6 +95,7 @@ struct Pop3Config {
     seconds idle_timeout{600};  // RFC 1939 §3 demands at least ten minutes
     seconds login_delay{0};     // of one account, between two logins (RFC 2449 §6.6); 0: none
     bool exclusive = false;     // RFC 1939's lock for every account, not only for those that have it set
+    maildrop::Policy policy;
     std::string greeting = "Pier POP3 server ready";
 };
 

@@ -40,6 +40,7 @@ Program::Program(Terminal& terminal)
     define_account_commands(*this);
     define_address_commands(*this);
     define_mail_commands(*this);
+    define_undelete_command(*this);
     define_store_commands(*this);
     define_guard_commands(*this);
     define_text_commands(*this);

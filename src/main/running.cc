@@ -13,6 +13,7 @@
 #include "admin/methods.h"
 #include "base/log.h"
 #include "main/config_file.h"
+#include "main/maildrop_methods.h"
 #include "main/methods.h"
 #include "main/store_options.h"
 #include "store/log/log_store.h"
@@ -176,6 +177,9 @@ Result<void> Running::open() {
                                                                           : delivery::OverQuota::temporary;
     delivery_ = std::make_unique<delivery::Delivery>(*store_, *directory_, std::move(delivery), system_now);
 
+    keeper_ = std::make_unique<maildrop::Keeper>(*store_, config_.pop3.policy, system_now);
+    housekeeping_ = std::make_unique<Housekeeping>(*directory_, *keeper_, *disk_pool_);
+
     serve::Pop3Settings pop3;
     pop3.limits = config_.pop3.limits;
     pop3.login_timeout = config_.pop3.login_timeout;
@@ -184,7 +188,7 @@ Result<void> Running::open() {
     pop3.exclusive = config_.pop3.exclusive;
     pop3.greeting = config_.pop3.greeting;
     pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, login_delay_,
-                                       *disk_pool_, tls_.get(), std::move(pop3)});
+                                       *keeper_, *disk_pool_, tls_.get(), std::move(pop3)});
 
     serve::LmtpSettings lmtp;
     lmtp.limits = config_.lmtp.limits;
@@ -238,6 +242,7 @@ void Running::register_methods() {
     admin::add_directory_methods(api_, *directory_, *store_);
     admin::add_app_password_methods(api_, *directory_);
     add_mail_methods(api_, *store_, *directory_, *delivery_);
+    add_maildrop_methods(api_, *directory_, *keeper_);
     add_store_methods(api_, *store_);
     admin::add_guard_methods(api_, guard_);
     add_server_methods(api_, {[this] { return status(); }, [this] { return reload(); },
@@ -351,6 +356,7 @@ void Running::start() {
 }
 
 void Running::tick() {
+    housekeeping_->tick();
     constexpr std::chrono::seconds pause{60};
     const auto now = std::chrono::steady_clock::now();
     const bool due = now - guard_tidied_ >= pause;
@@ -371,10 +377,13 @@ void Running::stop(const std::function<bool()>& hurry) {
     if (server_) server_->stop(config_.server.shutdown_grace, hurry);
     // What is still under way answers to an event loop: so the loops, which the server owns, go last.
     guard_.stop();
+    if (housekeeping_) housekeeping_->stop();
     if (disk_pool_) disk_pool_->join();
     if (store_ && (guard_.take_changes().any || guard_unsaved_)) guard_file_.save();
     guard_unsaved_ = false;
     authenticator_.reset();
+    housekeeping_.reset();
+    keeper_.reset();
     delivery_.reset();
     directory_.reset();
     store_.reset();

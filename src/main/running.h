@@ -16,8 +16,10 @@
 #include "auth/authenticator.h"
 #include "auth/directory.h"
 #include "delivery/delivery.h"
+#include "maildrop/keeper.h"
 #include "main/config.h"
 #include "main/guard_file.h"
+#include "main/housekeeping.h"
 #include "main/sandbox.h"
 #include "serve/account_sessions.h"
 #include "serve/admin_driver.h"
@@ -93,6 +95,8 @@ class Running {
     std::unique_ptr<auth::Directory> directory_;
     std::unique_ptr<auth::Authenticator> authenticator_;
     std::unique_ptr<delivery::Delivery> delivery_;
+    std::unique_ptr<maildrop::Keeper> keeper_;
+    std::unique_ptr<Housekeeping> housekeeping_;
     auth::Guard guard_;
     GuardFile guard_file_;
     std::chrono::steady_clock::time_point guard_tidied_{};

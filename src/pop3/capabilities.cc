@@ -7,9 +7,11 @@ namespace pier::pop3 {
 
 void Conversation::run_capa(const Arguments&) {
     ok("capabilities follow");
-    out_ += "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n";
+    out_ += "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE ";
+    out_.append(facts_.expire_days == 0 ? "NEVER" : std::to_string(facts_.expire_days)).append("\r\n");
     if (facts_.login_delay_s != 0)
         out_.append("LOGIN-DELAY ").append(std::to_string(facts_.login_delay_s)).append("\r\n");
+    out_ += "UTF8 USER\r\nLANG\r\n";
     // RFC 2449 §5: what AUTHORIZATION offers is announced in both states.
     if (login_allowed()) {
         out_ += "USER\r\nSASL";

@@ -20,6 +20,8 @@ constexpr Command table[] = {
     {"AUTH", "mechanism [initial]", in_authorization, 0, 2,           &C::run_auth,  "RFC 5034 §4"},
     {"STLS", "",                   in_authorization, 0, 0,            &C::run_stls,  "RFC 2595 §4"},
     {"CAPA", "",                   in_both,          0, 0,            &C::run_capa,  "RFC 2449 §5"},
+    {"UTF8", "",                   in_authorization, 0, 0,            &C::run_utf8,  "RFC 6856 §2"},
+    {"LANG", "[range]",            in_both,          0, 1,            &C::run_lang,  "RFC 6856 §3"},
     {"STAT", "",                   in_transaction,   0, 0,            &C::run_stat,  "RFC 1939 §5"},
     {"LIST", "[msg]",              in_transaction,   0, 1,            &C::run_list,  "RFC 1939 §5"},
     {"UIDL", "[msg]",              in_transaction,   0, 1,            &C::run_uidl,  "RFC 1939 §7"},

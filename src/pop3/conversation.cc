@@ -1,20 +1,20 @@
 #include "pop3/conversation.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
+
+#include "base/utf8.h"
 
 namespace pier::pop3 {
 
 namespace {
 
-// Replies are lines of printable ASCII. Attack: a CR LF in a text from outside (a greeting, an account's
-// note) would be read as the next reply.
-void append_line(std::string& out, std::string_view prefix, std::string_view text) {
-    const std::size_t room = reply_octets_max - 2 - prefix.size();
-    out.append(prefix);
-    for (const char c : text.substr(0, room))
-        out.push_back(c >= ' ' && c <= '~' ? c : '?');
-    out.append("\r\n");
+// Attack: a CR LF in a text from outside (a greeting, an account's note) would be read as the next reply.
+bool is_control(std::string_view character) {
+    const auto octet = static_cast<unsigned char>(character[0]);
+    if (character.size() == 1) return octet < 0x20 || octet == 0x7F;
+    return character.size() == 2 && octet == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;  // C1
 }
 
 }  // namespace
@@ -145,28 +145,53 @@ void Conversation::run_command(std::string_view line) {
     }
     const auto arguments = split_arguments(*command, line);
     if (!arguments) {
-        return bad("usage: " + std::string(command->verb) + (command->usage.empty() ? "" : " ") +
-                   std::string(command->usage));
+        return bad(say("usage: {}", std::string(command->verb) + (command->usage.empty() ? "" : " ") +
+                                        std::string(command->usage)));
     }
     (this->*command->run)(*arguments);
 }
 
+// Printable ASCII; UTF-8 only for a client that has asked for it (RFC 6856 §2, RFC 6856 §3).
+void Conversation::line(std::string_view prefix, std::string_view text) {
+    const bool more_than_ascii = utf8_ || language_ != Language::english;
+    std::size_t room = reply_octets_max - 2 - prefix.size();
+    out_.append(prefix);
+    while (!text.empty()) {
+        const std::size_t length = utf8_length(text);
+        const std::string_view character = text.substr(0, std::max<std::size_t>(length, 1));
+        const bool shown = length == 1 || (length > 1 && more_than_ascii);
+        if (!shown || is_control(character)) {
+            if (room < 1) break;
+            out_ += '?';
+            --room;
+            // What cannot be shown counts by its octets, as it did before there was a choice.
+            text.remove_prefix(1);
+            continue;
+        }
+        if (room < length) break;
+        out_.append(character);
+        room -= length;
+        text.remove_prefix(length);
+    }
+    out_.append("\r\n");
+}
+
 void Conversation::ok(std::string_view text) {
-    append_line(out_, "+OK ", text);
+    line("+OK ", translated(language_, text));
 }
 
 void Conversation::error(std::string_view text) {
-    append_line(out_, "-ERR ", text);
+    line("-ERR ", translated(language_, text));
 }
 
 void Conversation::error(std::string_view code, std::string_view text) {
-    append_line(out_, "-ERR [" + std::string(code) + "] ", text);
+    line("-ERR [" + std::string(code) + "] ", translated(language_, text));
 }
 
 void Conversation::bad(std::string_view text) {
     ++counts_.bad_commands;
     if (++bad_commands_ < limits_.bad_commands_max) return error(text);
-    error(std::string(text) + "; too many bad commands, closing");
+    error(say("{}; too many bad commands, closing", translated(language_, text)));
     close();
 }
 

@@ -7,6 +7,7 @@
 //   login.cc          AUTHORIZATION: USER PASS AUTH STLS
 //   transaction.cc    TRANSACTION and UPDATE: STAT LIST UIDL RETR TOP DELE NOOP RSET QUIT
 //   capabilities.cc   CAPA
+//   international.cc  UTF8 LANG
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,7 @@
 
 #include "pop3/commands.h"
 #include "pop3/deletions.h"
+#include "pop3/language.h"
 #include "pop3/session.h"
 #include "wire/line_buffer.h"
 #include "wire/sasl.h"
@@ -52,6 +54,8 @@ class Conversation {
     void run_auth(const Arguments& arguments);
     void run_stls(const Arguments& arguments);
     void run_capa(const Arguments& arguments);
+    void run_utf8(const Arguments& arguments);
+    void run_lang(const Arguments& arguments);
     void run_stat(const Arguments& arguments);
     void run_list(const Arguments& arguments);
     void run_uidl(const Arguments& arguments);
@@ -76,7 +80,14 @@ class Conversation {
     void close();
     void abandon();
 
-    // Replies; each is one line of at most 512 octets (RFC 2449 §4). Texts from outside are made harmless.
+    // Replies; each is one line of at most 512 octets (RFC 2449 §4), in the session's language. Texts from
+    // outside are made harmless.
+    template <class... Values>
+    std::string say(std::string_view english, const Values&... values) const {
+        return pop3::say(language_, english, values...);
+    }
+    void line(std::string_view prefix, std::string_view text);
+    void refuse(const LoginRefused& refused);
     void ok(std::string_view text);
     void error(std::string_view text);
     void error(std::string_view code, std::string_view text);  // code: "SYS/TEMP"
@@ -113,6 +124,9 @@ class Conversation {
     bool peer_gone_ = false;  // nothing can be written any more
     bool shutdown_ = false;
     std::size_t bad_commands_ = 0;  // in a row
+
+    Language language_ = Language::english;  // LANG
+    bool utf8_ = false;                      // UTF8: texts may hold more than ASCII
 
     std::string user_;                              // who is logged in
     std::string name_;                              // who wants to be; the one whose proof is checked

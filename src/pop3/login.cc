@@ -27,6 +27,14 @@ std::string_view response_code(LoginRefused::Why why) {
     return "SYS/TEMP";
 }
 
+// Its text may come from outside, and then has braces of its own: only what has values is a template.
+std::string with_values(Language language, const LoginRefused& refused) {
+    const auto& values = refused.values;
+    if (values.empty()) return refused.text;
+    if (values.size() == 1) return say(language, refused.text, values[0]);
+    return say(language, refused.text, values[0], values[1]);
+}
+
 }  // namespace
 
 // Without TLS nothing that belongs to a login is taken, SCRAM neither: one rule that a person can remember,
@@ -42,7 +50,7 @@ void Conversation::run_user(const Arguments& arguments) {
     // liberal: trailing spaces; a name has none, but may have some inside.
     const std::string_view name = arguments[0].substr(0, arguments[0].find_last_not_of(' ') + 1);
     name_given_ = false;
-    if (name.empty()) return bad("usage: USER name");
+    if (name.empty()) return bad(say("usage: {}", "USER name"));
     if (name.size() > wire::sasl_user_octets_max) return bad("the user name is too long");
     name_ = name;
     name_given_ = true;
@@ -135,7 +143,11 @@ void Conversation::on_keys_refused(const LoginRefused& refused) {
     if (!take_report(Awaiting::keys)) return;
     exchange_.reset();
     name_ = {};
-    error(response_code(refused.why), refused.text);
+    refuse(refused);
+}
+
+void Conversation::refuse(const LoginRefused& refused) {
+    error(response_code(refused.why), with_values(language_, refused));
 }
 
 void Conversation::ask_login(std::string authzid, std::string user, std::optional<std::string> password) {
@@ -145,7 +157,7 @@ void Conversation::ask_login(std::string authzid, std::string user, std::optiona
 
 void Conversation::fail_login(std::string_view text) {
     if (++counts_.failed_logins < limits_.failed_logins_max) return error("AUTH", text);
-    error("AUTH", std::string(text) + "; too many failed logins, closing");
+    error("AUTH", say("{}; too many failed logins, closing", translated(language_, text)));
     close();
 }
 
@@ -154,7 +166,7 @@ void Conversation::on_login(LoginReport report) {
     if (const auto* refused = std::get_if<LoginRefused>(&report)) {
         name_ = {};
         if (refused->why == LoginRefused::Why::credentials) return fail_login(refused->text);
-        return error(response_code(refused->why), refused->text);
+        return refuse(*refused);
     }
     maildrop_ = std::get<std::shared_ptr<const Maildrop>>(std::move(report));
     user_ = std::exchange(name_, {});
@@ -165,6 +177,7 @@ void Conversation::on_login(LoginReport report) {
 void Conversation::run_stls(const Arguments&) {
     if (facts_.tls_active) return bad("TLS is active already");
     if (!facts_.tls_available) return bad("STLS is not offered here");
+    if (utf8_) return bad("STLS comes before UTF8");  // RFC 6856 §2.1
     // Attack: commands sent behind STLS in clear text, by somebody between, would be answered inside TLS.
     if (!in_.empty()) {
         error("nothing may follow STLS before TLS is active; closing");
@@ -179,6 +192,7 @@ void Conversation::on_tls(wire::SaslChannel channel) {
     if (!take_report(Awaiting::tls)) return;
     facts_.tls_active = true;
     facts_.channel = channel;
+    language_ = Language::english;
     name_ = {};
     name_given_ = false;
     bad_commands_ = 0;

@@ -46,6 +46,7 @@ struct Facts {
     bool tls_available = false;                       // STLS may be offered
     bool clear_login_allowed = false;                 // passwords without TLS
     std::uint32_t login_delay_s = 0;                  // RFC 2449 §6.6: CAPA's LOGIN-DELAY; 0: not told
+    std::uint32_t expire_days = 0;                    // RFC 2449 §6.7: CAPA's EXPIRE; 0: NEVER
     std::string greeting = "Pier POP3 server ready";  // behind "+OK "
     std::string implementation = "Pier";              // CAPA IMPLEMENTATION; empty hides it
 };
@@ -88,7 +89,8 @@ struct LoginRefused {
         in_use,
         login_delay
     } why{};           // the response code (RFC 3206, RFC 2449 §8)
-    std::string text;  // for the client, without a response code
+    std::string text;  // for the client, without a response code; in English (language.h has the others)
+    std::vector<std::string> values = {};  // at most two, that stand for each {} in `text`
 };
 using LoginReport = std::variant<std::shared_ptr<const Maildrop>, LoginRefused>;
 

@@ -19,7 +19,7 @@ void append_number(std::string& out, std::uint64_t number) {
 }  // namespace
 
 std::string Conversation::maildrop_text() const {
-    return std::to_string(messages_left()) + " messages (" + std::to_string(octets_left()) + " octets)";
+    return say("{} messages ({} octets)", messages_left(), octets_left());
 }
 
 // The index of a message that is there and not deleted; answers -ERR itself if there is none.
@@ -28,9 +28,9 @@ std::optional<std::size_t> Conversation::find_message(std::string_view word) {
     if (!number) {
         bad("a message number is digits only");
     } else if (*number < 1 || *number > maildrop_->messages()) {
-        error("no such message, only " + std::to_string(maildrop_->messages()) + " in the maildrop");
+        error(say("no such message, only {} in the maildrop", maildrop_->messages()));
     } else if (deletions_.contains(*number - 1)) {
-        error("message " + std::to_string(*number) + " is deleted");
+        error(say("message {} is deleted", *number));
     } else {
         return *number - 1;
     }
@@ -90,8 +90,7 @@ void Conversation::run_retr(const Arguments& arguments) {
     if (!index) return;
     sending_ = *index;
     sending_whole_ = true;
-    pending_ =
-        SendMail{*index, std::nullopt, "+OK " + std::to_string(maildrop_->octets(*index)) + " octets\r\n"};
+    pending_ = SendMail{*index, std::nullopt, "+OK " + say("{} octets", maildrop_->octets(*index)) + "\r\n"};
 }
 
 void Conversation::run_top(const Arguments& arguments) {
@@ -101,7 +100,7 @@ void Conversation::run_top(const Arguments& arguments) {
     if (!lines) return bad("a number of lines is digits only");
     sending_ = *index;
     sending_whole_ = false;
-    pending_ = SendMail{*index, *lines, "+OK top of message follows\r\n"};
+    pending_ = SendMail{*index, *lines, "+OK " + say("top of message follows") + "\r\n"};
 }
 
 void Conversation::on_mail_sent(MailReport report) {
@@ -120,7 +119,7 @@ void Conversation::run_dele(const Arguments& arguments) {
     const auto index = find_message(arguments[0]);
     if (!index) return;
     deletions_.add(*index, maildrop_->messages(), maildrop_->octets(*index));
-    ok("message " + std::to_string(*index + 1) + " deleted");
+    ok(say("message {} deleted", *index + 1));
 }
 
 void Conversation::run_noop(const Arguments&) {
@@ -147,9 +146,9 @@ void Conversation::on_removed(std::size_t not_removed) {
     awaiting_ = Awaiting::nothing;
     counts_.removed = removing_ - not_removed;
     if (peer_gone_) return;
-    if (not_removed == 0) return ok(std::to_string(removing_) + " messages removed, bye");
-    error("SYS/TEMP", "some deleted messages not removed: " + std::to_string(not_removed) + " of " +
-                          std::to_string(removing_) + " remain in the maildrop");
+    if (not_removed == 0) return ok(say("{} messages removed, bye", removing_));
+    error("SYS/TEMP",
+          say("some deleted messages not removed: {} of {} remain in the maildrop", not_removed, removing_));
 }
 
 }  // namespace pier::pop3

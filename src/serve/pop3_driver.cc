@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "base/log.h"
 #include "base/random.h"
 #include "serve/feed.h"
@@ -19,19 +17,17 @@ using Why = pop3::LoginRefused::Why;
 
 constexpr int actions_in_a_row_max = 64;  // then others on the loop have their turn
 
-class SnapshotMaildrop : public pop3::Maildrop {
+class ShownMaildrop : public pop3::Maildrop {
   public:
-    explicit SnapshotMaildrop(std::shared_ptr<const store::Snapshot> snapshot)
-        : snapshot_(std::move(snapshot)) {}
-    std::size_t messages() const override { return snapshot_->entries().size(); }
-    std::uint64_t octets() const override { return snapshot_->octets(); }
-    std::uint64_t octets(std::size_t index) const override { return snapshot_->entries()[index].octets; }
-    void append_uidl(std::size_t index, std::string& out) const override {
-        snapshot_->append_uidl(index, out);
-    }
+    explicit ShownMaildrop(maildrop::View view) : view_(std::move(view)) {}
+    const maildrop::View& view() const { return view_; }
+    std::size_t messages() const override { return view_.messages(); }
+    std::uint64_t octets() const override { return view_.octets(); }
+    std::uint64_t octets(std::size_t index) const override { return view_.entry(index).octets; }
+    void append_uidl(std::size_t index, std::string& out) const override { view_.append_uidl(index, out); }
 
   private:
-    std::shared_ptr<const store::Snapshot> snapshot_;
+    const maildrop::View view_;
 };
 
 wire::SaslChannel channel_of(const Connection& connection) {
@@ -47,6 +43,7 @@ pop3::Facts facts_of(const Connection& connection, const Pop3Service& service, c
         listener.clear_login == ClearLogin::always ||
         (listener.clear_login == ClearLogin::loopback && connection.peer().is_loopback());
     facts.login_delay_s = static_cast<std::uint32_t>(service.login_delay.delay().count());
+    facts.expire_days = service.keeper.policy().expire_days;
     facts.greeting = service.settings.greeting;
     facts.implementation = service.settings.implementation;
     return facts;
@@ -100,14 +97,14 @@ class Driver {
             co_return co_await start_tls();
         } else if (auto* keys = std::get_if<pop3::NeedKeys>(&action)) {
             tried_login_ = true;
-            auto given = co_await gate_.begin_proof(keys->user, keys->hash);
+            auto given = co_await gate_.begin_proof(account_of(keys->user), keys->hash);
             if (const auto* refused = std::get_if<auth::Refused>(&given))
                 session_.on_keys_refused(to_client(*refused));
             else
                 session_.on_keys(std::get<wire::ScramKeys>(given), random_text(24),
                                  connection_.channel_binding(keys->channel_binding));
         } else if (auto* wrong = std::get_if<pop3::WrongProof>(&action)) {
-            gate_.wrong_proof(wrong->user);
+            gate_.wrong_proof(account_of(wrong->user));
             ++service_.failed_logins;
         } else if (auto* login = std::get_if<pop3::Login>(&action)) {
             tried_login_ = true;
@@ -140,20 +137,29 @@ class Driver {
         const Why why = refused.why == auth::Refused::Why::credentials ? Why::credentials
                         : refused.why == auth::Refused::Why::disabled  ? Why::permanent
                                                                        : Why::temporary;
-        return {why, refused.text};
+        if (refused.detail.empty()) return {why, refused.text, {}};
+        return {why, refused.text + ": {}", {refused.detail}};
     }
 
     Task<pop3::LoginReport> log_in(const pop3::Login& login) {
+        const std::string_view authzid = account_of(login.authzid), user = account_of(login.user);
+        recent_ = authzid != login.authzid || user != login.user;
         auth::Verdict verdict;
         if (login.password)
-            verdict = co_await gate_.check(login.authzid, login.user, *login.password);
+            verdict = co_await gate_.check(authzid, user, *login.password);
         else
-            verdict = gate_.proven(login.authzid, login.user);
+            verdict = gate_.proven(authzid, user);
         if (auto* refused = std::get_if<auth::Refused>(&verdict)) {
             ++service_.failed_logins;
             co_return to_client(*refused);
         }
         co_return co_await open(std::get<auth::AccountPtr>(verdict));
+    }
+
+    // "recent:ada" is ada, who wants to be shown something else.
+    std::string_view account_of(std::string_view user) const {
+        const auto asked = maildrop::split_recent(user);
+        return service_.keeper.policy().recent_days == 0 ? user : asked.user;
     }
 
     // What the guard should know of a connection without a login; empty: nothing.
@@ -167,9 +173,9 @@ class Driver {
 
     Task<pop3::LoginReport> open(auth::AccountPtr account) {
         if (service_.login_delay.too_soon(account->id))
-            co_return pop3::LoginRefused{
-                Why::login_delay, fmt::format("An account may log in once in {} seconds; wait and try again",
-                                              service_.login_delay.delay().count())};
+            co_return pop3::LoginRefused{Why::login_delay,
+                                         "An account may log in once in {} seconds; wait and try again",
+                                         {std::to_string(service_.login_delay.delay().count())}};
         auto entered = service_.sessions.enter(account->id);
         if (entered.full)
             co_return pop3::LoginRefused{Why::in_use,
@@ -179,22 +185,20 @@ class Driver {
             lease_ =
                 service_.leases.acquire(account->id, connection_.peer().text(), service_.clock(), holder);
             if (!lease_)
-                co_return pop3::LoginRefused{Why::in_use, fmt::format("Maildrop is in use by {} since {}",
-                                                                      holder.peer, to_rfc3339(holder.since))};
+                co_return pop3::LoginRefused{Why::in_use,
+                                             "Maildrop is in use by {} since {}",
+                                             {holder.peer, to_rfc3339(holder.since)}};
         }
-        auto snapshot = service_.store.open(account->inbox, store::Wait::no_wait);
-        if (!snapshot && snapshot.error().kind == ErrorKind::busy)
-            snapshot = co_await net::on_pool(connection_.loop(), service_.disk_pool,
-                                             [&] { return service_.store.open(account->inbox); });
-        if (!snapshot) {
+        auto view = co_await show(*account);
+        if (!view) {
             lease_.reset();
-            log::error("pop3.open.failed", {{"user", account->name}, {"reason", snapshot.error().text}});
+            log::error("pop3.open.failed", {{"user", account->name}, {"reason", view.error().text}});
             co_return pop3::LoginRefused{Why::temporary,
                                          "The maildrop cannot be opened now; try again later"};
         }
         account_ = std::move(account);
         seat_ = std::move(entered.seat);
-        snapshot_ = *snapshot;
+        maildrop_ = std::make_shared<ShownMaildrop>(std::move(*view));
         ++service_.logins;
         service_.login_delay.note(account_->id);
         connection_.set_idle_timeout(service_.settings.idle_timeout);
@@ -203,13 +207,31 @@ class Driver {
                                  {"peer", connection_.peer().text()},
                                  {"listener", listener_.name},
                                  {"tls", connection_.tls_text()},
-                                 {"messages", snapshot_->entries().size()},
-                                 {"octets", snapshot_->octets()}});
-        co_return std::make_shared<SnapshotMaildrop>(snapshot_);
+                                 {"messages", maildrop_->messages()},
+                                 {"octets", maildrop_->octets()}});
+        co_return maildrop_;
+    }
+
+    // What the session is shown. Most often that is the INBOX, which is in memory.
+    Task<Result<maildrop::View>> show(const auth::Account& account) {
+        const maildrop::Policy& policy = service_.keeper.policy();
+        const bool whole = !recent_ && policy.show_days == 0 && policy.show_messages == 0;
+        if (whole) {
+            auto inbox = service_.store.open(account.inbox, store::Wait::no_wait);
+            if (inbox) co_return maildrop::View(std::move(*inbox));
+            if (inbox.error().kind != ErrorKind::busy) co_return inbox.error();
+        }
+        co_return co_await net::on_pool(
+            connection_.loop(), service_.disk_pool, [&]() -> Result<maildrop::View> {
+                if (recent_) return service_.keeper.recent(account);
+                auto inbox = service_.store.open(account.inbox);
+                if (!inbox) return inbox.error();
+                return maildrop::View::last(std::move(*inbox), policy, service_.clock());
+            });
     }
 
     Task<pop3::MailReport> send(const pop3::SendMail& mail) {
-        auto body = snapshot_->body(mail.index);
+        auto body = maildrop_->view().body(mail.index);
         SendOutcome outcome{SendOutcome::What::refused, {}};
         if (body) {
             outcome =
@@ -223,7 +245,7 @@ class Driver {
         }
         if (outcome.error.kind != ErrorKind::busy && outcome.what == SendOutcome::What::refused)
             log::error("pop3.message.unreadable", {{"user", account_->name},
-                                                   {"guid", snapshot_->entries()[mail.index].guid.hex()},
+                                                   {"guid", maildrop_->view().entry(mail.index).guid.hex()},
                                                    {"reason", outcome.error.text},
                                                    {"hint", "pier store verify shows what is damaged"}});
         if (outcome.what == SendOutcome::What::broken) {
@@ -237,13 +259,12 @@ class Driver {
 
     // How many could not be removed.
     Task<std::size_t> remove(const pop3::Remove& remove) {
-        std::vector<store::Uid> uids;
-        uids.reserve(remove.indexes.size());
-        for (const std::size_t index : remove.indexes)
-            uids.push_back(snapshot_->entries()[index].uid);
+        // What is shown though it was deleted before needs nothing more.
+        std::vector<store::Uid> uids = maildrop_->view().inbox_uids(remove.indexes);
         const std::size_t count = uids.size();
+        if (count == 0) co_return 0;
         auto removed = co_await net::completion<Result<std::uint64_t>>(connection_.loop(), [&](auto done) {
-            service_.store.expunge(snapshot_->mailbox(), std::move(uids), std::move(done));
+            service_.keeper.remove(*account_, std::move(uids), std::move(done));
         });
         if (!removed) {
             log::error("pop3.remove.failed",
@@ -279,7 +300,8 @@ class Driver {
     std::unique_ptr<Leases::Lease> lease_;
     std::unique_ptr<AccountSessions::Seat> seat_;
     auth::AccountPtr account_;
-    std::shared_ptr<const store::Snapshot> snapshot_;
+    std::shared_ptr<const ShownMaildrop> maildrop_;
+    bool recent_ = false;  // the login was "recent:…"
     bool tried_login_ = false;
     std::string_view end_ = "quit";
 };

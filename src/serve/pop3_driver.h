@@ -12,6 +12,7 @@
 #include "auth/authenticator.h"
 #include "auth/guard.h"
 #include "base/time.h"
+#include "maildrop/keeper.h"
 #include "net/connection.h"
 #include "pop3/session.h"
 #include "serve/account_sessions.h"
@@ -42,6 +43,7 @@ struct Pop3Service {
     AccountSessions& sessions;
     Leases& leases;
     LoginDelay& login_delay;
+    const maildrop::Keeper& keeper;
     boost::asio::thread_pool& disk_pool;  // for what may wait for the disk
     const net::Tls* tls = nullptr;        // null: no certificate
     Pop3Settings settings;

@@ -30,4 +30,11 @@ std::string Guid::hex() const {
     return text;
 }
 
+Time Guid::time() const {
+    std::int64_t ms = 0;
+    for (std::size_t i = 0; i < 6; ++i)
+        ms = ms << 8 | bytes[i];
+    return Time(std::chrono::milliseconds(ms));
+}
+
 }  // namespace pier::store

@@ -47,6 +47,7 @@ struct Guid {
     std::array<std::uint8_t, 16> bytes{};
     auto operator<=>(const Guid&) const = default;
     void append_hex(std::string& out) const;
+    Time time() const;        // when it was made
     std::string hex() const;  // 32 lower-case digits; the UIDL of a message that did not bring its own
 };
 
@@ -190,6 +191,13 @@ struct MailboxInfo {
     std::uint64_t octets = 0;
 };
 
+// A mailbox whose name begins with a dot is kept aside: it holds what was deleted from the others and may be
+// brought back (maildrop/). It counts neither for an account's usage nor for its quota.
+constexpr bool is_kept_aside(std::string_view mailbox) {
+    return mailbox.starts_with('.');
+}
+
+// Of all mailboxes that are not kept aside.
 struct Usage {
     std::uint64_t messages = 0;
     std::uint64_t octets = 0;

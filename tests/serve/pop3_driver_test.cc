@@ -329,5 +329,97 @@ TEST(Server, NonsenseOnATlsPortIsClosedAndNotEchoed) {
     EXPECT_EQ(client.rest().find("GET"), std::string::npos);
 }
 
+// What one device deletes another one, which asks for "recent:", is shown all the same; and its own DELE is
+// no less of one.
+TEST(Pop3Driver, RecentShowsWhatAnotherDeviceHasDeleted) {
+    ServedOptions options;
+    options.policy.deleted = maildrop::Deleted::hidden;
+    Served served(std::move(options));
+    served.deliver("one\r\n");
+    served.deliver("two\r\n");
+    std::string uidl;
+    {
+        Client first(served.pop3_port);
+        log_in(first);
+        uidl = first.ask("UIDL 1");
+        EXPECT_EQ(first.ask("DELE 1").substr(0, 3), "+OK");
+        EXPECT_EQ(first.ask("QUIT"), "+OK 1 messages removed, bye");
+    }
+    EXPECT_EQ(served.stored(), std::vector<std::string>{"two\r\n"});
+    Client second(served.pop3_port);
+    second.line();
+    second.ask("USER recent:ada");
+    EXPECT_EQ(second.ask("PASS secret"), "+OK 2 messages (10 octets)");
+    EXPECT_EQ(second.ask("UIDL 1"), uidl);
+    EXPECT_EQ(second.ask("RETR 1"), "+OK 5 octets");
+    EXPECT_EQ(second.until_dot(), "one\r\n");
+    EXPECT_EQ(second.ask("RETR 2"), "+OK 5 octets");
+    EXPECT_EQ(second.until_dot(), "two\r\n");
+    EXPECT_EQ(second.ask("DELE 1").substr(0, 3), "+OK");
+    EXPECT_EQ(second.ask("DELE 2").substr(0, 3), "+OK");
+    EXPECT_EQ(second.ask("QUIT"), "+OK 2 messages removed, bye");
+    EXPECT_TRUE(served.stored().empty());
+    // By SCRAM, and as a name that is in no one's directory.
+    Client third(served.pop3s_port);
+    ASSERT_TRUE(third.start_tls());
+    third.line();
+    EXPECT_EQ(scram_login(third, "recent:ada", "secret"), "+OK 2 messages (10 octets)");
+    Client fourth(served.pop3_port);
+    fourth.line();
+    fourth.ask("USER recent:nobody");
+    EXPECT_EQ(fourth.ask("PASS secret"), "-ERR [AUTH] Authentication failed");
+}
+
+TEST(Pop3Driver, RecentIsANameLikeOthersWhereItIsNotOffered) {
+    ServedOptions options;
+    options.policy.recent_days = 0;
+    Served served(std::move(options));
+    Client client(served.pop3_port);
+    client.line();
+    client.ask("USER recent:ada");
+    EXPECT_EQ(client.ask("PASS secret"), "-ERR [AUTH] Authentication failed");
+}
+
+TEST(Pop3Driver, OnlyTheLastMessagesAreShownAndTheOthersStay) {
+    ServedOptions options;
+    options.policy.show_messages = 2;
+    options.policy.show_days = 10;
+    options.policy.expire_days = 60;
+    Served served(std::move(options));
+    served.deliver("one\r\n");
+    served.deliver("two\r\n");
+    served.deliver("three\r\n", Time(std::chrono::hours(1)));
+    served.deliver("four\r\n");
+    Client client(served.pop3_port);
+    client.line();
+    client.ask("USER ada");
+    EXPECT_EQ(client.ask("PASS secret"), "+OK 2 messages (11 octets)") << "the third is of 1970";
+    EXPECT_EQ(client.ask("RETR 1"), "+OK 5 octets");
+    EXPECT_EQ(client.until_dot(), "two\r\n");
+    EXPECT_EQ(client.ask("DELE 2").substr(0, 3), "+OK");
+    EXPECT_EQ(client.ask("CAPA").substr(0, 3), "+OK");
+    EXPECT_NE(client.until_dot().find("EXPIRE 60\r\n"), std::string::npos);
+    EXPECT_EQ(client.ask("QUIT").substr(0, 3), "+OK");
+    EXPECT_EQ(served.stored(), (std::vector<std::string>{"one\r\n", "two\r\n", "three\r\n"}));
+}
+
+TEST(Pop3Driver, RefusalsAreInTheClientsLanguage) {
+    ServedOptions options;
+    options.exclusive = true;
+    Served served(std::move(options));
+    Client first(served.pop3_port), second(served.pop3_port);
+    log_in(first);
+    second.line();
+    EXPECT_EQ(second.ask("LANG de"), "+OK de Sprache gewechselt");
+    second.ask("USER ada");
+    EXPECT_TRUE(second.ask("PASS secret").starts_with("-ERR [IN-USE] Das Postfach wird von 127.0.0.1:"));
+    auth::AccountChange change;
+    change.disabled = true;
+    change.disabled_text = "Büro {12} fragen";
+    ASSERT_TRUE(served.directory().change("ada", change));
+    second.ask("USER ada");
+    EXPECT_EQ(second.ask("PASS secret"), "-ERR [SYS/PERM] Dieses Konto ist gesperrt: Büro {12} fragen");
+}
+
 }  // namespace
 }  // namespace pier::test

@@ -57,8 +57,9 @@ Served::Served(ServedOptions options)
         *store_, *directory_, delivery::Settings{"mail.example.org", delivery::OverQuota::temporary},
         system_now);
 
+    keeper_ = std::make_unique<maildrop::Keeper>(*store_, options.policy, system_now);
     pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, login_delay_,
-                                       pool_, tls_.get(), options.pop3});
+                                       *keeper_, pool_, tls_.get(), options.pop3});
     options.lmtp.hostname = "mail.example.org";
     lmtp_.reset(new serve::LmtpService{*store_, *delivery_, pool_, options.lmtp});
     api_.add("echo", [](const admin::Call& call) -> Result<boost::json::value> {
@@ -106,13 +107,14 @@ Served::~Served() {
     server_.reset();  // its loops: what was under way answers to them
 }
 
-void Served::deliver(const std::string& message) {
+void Served::deliver(const std::string& message, Time date) {
     store::NewMessage fresh;
     fresh.spool = store_->new_spool();
     if (!fresh.spool->write(message)) throw std::runtime_error("spool");
     store::Target target;
     target.mailbox = directory_->find("ada")->inbox;
     fresh.targets.push_back(target);
+    fresh.internal_date = date == Time() ? system_now() : date;
     const auto appended = store::wait<std::vector<Result<store::Appended>>>(
         [&](auto done) { store_->append(std::move(fresh), std::move(done)); });
     if (!appended || !appended->at(0)) throw std::runtime_error("append");

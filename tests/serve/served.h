@@ -14,6 +14,7 @@
 #include "auth/authenticator.h"
 #include "auth/directory.h"
 #include "delivery/delivery.h"
+#include "maildrop/keeper.h"
 #include "serve/admin_driver.h"
 #include "serve/leases.h"
 #include "serve/lmtp_driver.h"
@@ -31,6 +32,7 @@ struct ServedOptions {
     Networks proxies;        // the same
     std::size_t sessions_per_account_max = 0;
     std::chrono::seconds login_delay{0};
+    maildrop::Policy policy;
     serve::ServerLimits limits;
     serve::Pop3Settings pop3;
     serve::LmtpSettings lmtp;
@@ -48,8 +50,8 @@ class Served {
     std::uint16_t pop3_port = 0, pop3s_port = 0, lmtp_port = 0;
     std::string admin_path;
 
-    void deliver(const std::string& message);  // straight into the store, durable
-    std::vector<std::string> stored();         // what ada's INBOX holds, whole
+    void deliver(const std::string& message, Time date = {});  // straight into the store, durable
+    std::vector<std::string> stored();                         // what ada's INBOX holds, whole
     store::Store& store() { return *store_; }
     std::string folder() const { return files_.folder; }
     serve::Server& server() { return *server_; }
@@ -68,6 +70,7 @@ class Served {
     serve::AccountSessions sessions_;
     serve::Leases leases_;
     serve::LoginDelay login_delay_;
+    std::unique_ptr<maildrop::Keeper> keeper_;
     boost::asio::thread_pool pool_{2};
     admin::Api api_;
     std::unique_ptr<serve::Pop3Service> pop3_;

@@ -23,7 +23,7 @@ FLOORS = {
     "pop3": 2, "smtp": 2, "net": 2,
     "store": 3,
     "auth": 4,
-    "delivery": 5, "migrate": 5, "admin": 5,
+    "delivery": 5, "migrate": 5, "maildrop": 5, "admin": 5,
     "serve": 6,
     "main": 7,
 }

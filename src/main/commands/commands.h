@@ -14,6 +14,7 @@ void define_account_commands(Program& program);                           // acc
 void define_app_password_commands(Program& program, CLI::App& accounts);  // account app-password
 void define_address_commands(Program& program);                           // alias, domain
 void define_mail_commands(Program& program);                              // deliver, import
+void define_undelete_command(Program& program);                           // undelete
 void define_store_commands(Program& program);                             // store
 void define_guard_commands(Program& program);                             // guard
 void define_text_commands(Program& program);                              // man, completion

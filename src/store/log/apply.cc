@@ -218,7 +218,10 @@ void Applier::apply_mailbox(const Record& record, Place place) {
         state.name = record.name;
         return;
     }
-    if (state.name != record.name) erase_name();
+    if (state.name != record.name) {
+        erase_name();
+        usages_.erase(state.account);  // counted anew: it may be kept aside now, or not any more
+    }
     state.name = record.name;
     state.keywords = record.keywords;
     batch_.put(key::name(state.account, state.name), number_value(record.mailbox));
@@ -289,7 +292,8 @@ void Applier::count(MailboxState& state, int messages, std::uint64_t octets) {
         all_octets += messages > 0 ? octets : 0 - octets;
     };
     add(state.messages, state.octets);
-    if (usage != usages_.end()) add(usage->second.messages, usage->second.octets);
+    if (usage != usages_.end() && !is_kept_aside(state.name))
+        add(usage->second.messages, usage->second.octets);
 }
 
 const Usage& Applier::usage(std::uint64_t account) {
@@ -302,7 +306,7 @@ const Usage& Applier::usage(std::uint64_t account) {
     });
     for (const std::uint64_t id : ids) {
         const MailboxState* state = mailbox(id);
-        if (state == nullptr) continue;
+        if (state == nullptr || is_kept_aside(state->name)) continue;
         at->second.messages += state->messages;
         at->second.octets += state->octets;
     }

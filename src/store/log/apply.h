@@ -31,7 +31,7 @@ class Applier {
     bool mailbox_known(std::uint64_t id) { return find_mailbox(id) != nullptr; }  // also one that is gone
     const MailboxState* mailbox_even_gone(std::uint64_t id) { return find_mailbox(id); }
     std::optional<IndexEntry> entry(std::uint64_t mailbox, Uid uid) const;
-    // Of all its mailboxes.
+    // Of all its mailboxes that are not kept aside.
     const Usage& usage(std::uint64_t account);
     std::uint64_t next_id() { return find_next_id(); }
     Guid last_guid() { return find_last_guid(); }

@@ -105,6 +105,7 @@ class LogStoreImpl : public LogStore {
         if (!infos) return infos.error();
         Usage usage;
         for (const MailboxInfo& info : *infos) {
+            if (is_kept_aside(info.name)) continue;
             usage.messages += info.messages;
             usage.octets += info.octets;
         }
