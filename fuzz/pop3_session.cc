@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/utf8.h"
 #include "fuzz/require.h"
 #include "pop3/session.h"
 #include "wire/ascii.h"
@@ -50,7 +51,8 @@ class Driver {
         pop3::Session session(limits_, {.tls_active = tls(),
                                         .channel = channel(),
                                         .tls_available = (c_.facts & 2) != 0,
-                                        .clear_login_allowed = (c_.facts & 4) != 0});
+                                        .clear_login_allowed = (c_.facts & 4) != 0,
+                                        .xclient = (c_.facts & 64) != 0});
         bool just_tls = false;
         for (std::size_t turn = 0;; ++turn) {
             require(turn < 100'000, "the session makes progress");
@@ -96,6 +98,9 @@ class Driver {
         if (const auto* write = std::get_if<pop3::Write>(&action)) {
             check_text(write->text);
             output_ += write->text;
+        } else if (const auto* client = std::get_if<pop3::Introduce>(&action)) {
+            require(c_.facts & 64, "only who is believed introduces somebody");
+            introduce(session, *client);
         } else if (const auto* keys = std::get_if<pop3::NeedKeys>(&action)) {
             check_login_allowed();
             static const wire::ScramKeys sha1 = wire::derive_scram_keys(wire::ScramHash::sha1, "p", "s", 1);
@@ -127,14 +132,23 @@ class Driver {
     }
 
     void check_login_allowed() const {
-        require(tls() || tls_started_ || (c_.facts & 4), "no login in clear text");
+        require(tls() || tls_started_ || introduced_tls_ || (c_.facts & 4), "no login in clear text");
+    }
+
+    void introduce(pop3::Session& session, const pop3::Introduce& client) {
+        require(session.state() == pop3::Session::State::authorization,
+                "clients are introduced before login");
+        const auto how = static_cast<pop3::Introduced::How>(client.address.size() % 3);
+        if (how == pop3::Introduced::How::welcome) introduced_tls_ = client.tls;
+        session.on_introduced({how, tls() || tls_started_ || introduced_tls_, (c_.facts & 4) != 0});
     }
 
     void log_in(pop3::Session& session) {
         using Why = pop3::LoginRefused::Why;
         const unsigned answer = c_.answers & 7;
         if (answer >= 1 && answer <= 5) {
-            session.on_login(pop3::LoginRefused{static_cast<Why>(answer - 1), "no\r\n+OK yes"});
+            session.on_login(
+                pop3::LoginRefused{static_cast<Why>(answer - 1), "no\r\n+OK y\xC3\xBCs \xC2\x85\xFF", {}});
             require(session.state() == pop3::Session::State::authorization, "a refused login is none");
         } else {
             session.on_login(std::make_shared<ThreeMails>());
@@ -163,9 +177,17 @@ class Driver {
             } else if (text[i] == '\n') {
                 require(i > 0 && text[i - 1] == '\r', "no bare LF");
             } else {
-                require(text[i] >= ' ' && text[i] <= '~', "printable ASCII");
+                const bool ascii = text[i] >= ' ' && text[i] <= '~';
+                require(ascii || ((text[i] & 0x80) != 0 && may_be_utf8()), "printable ASCII, unless asked");
+                require(!text.substr(i).starts_with("\xC2\x85"), "no control character of UTF-8");
             }
         }
+        require(is_utf8(text), "UTF-8");
+    }
+
+    bool may_be_utf8() const {
+        const std::string said = wire::ascii_upper(given_);
+        return said.find("UTF8") != std::string::npos || said.find("LANG") != std::string::npos;
     }
 
     Circumstances c_;
@@ -173,7 +195,7 @@ class Driver {
     std::string_view input_;
     std::string given_, output_;
     std::size_t inputs_ = 0;
-    bool tls_started_ = false, removed_ = false;
+    bool tls_started_ = false, introduced_tls_ = false, removed_ = false;
 };
 
 }  // namespace

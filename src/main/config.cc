@@ -265,6 +265,10 @@ Section listener_section() {
                          "their client is; he is then what counts for allow, deny, limits, guard and log. "
                          "They must "
                          "send it, and nobody else is believed."),
+                networks("xclient", OF_LISTENER(xclient), networks_max,
+                         "Proxies in front of Pier (Dovecot) that tell with XCLIENT, within POP3, who their "
+                         "client is; "
+                         "he is then what counts for allow, deny, guard and log. Nobody else is believed."),
             }};
 }
 

@@ -87,6 +87,7 @@ struct ListenerConfig {
     ClearLogin clear_login = ClearLogin::loopback;
     AccessList access{};  // who may connect
     Networks proxies{};   // who tells with the PROXY protocol for whom it connects
+    Networks xclient{};   // who may tell with XCLIENT
 };
 
 struct Pop3Config {

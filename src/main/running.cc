@@ -210,7 +210,7 @@ Result<void> Running::open() {
     for (Bound& bound : bound_)
         server_->listen(std::move(bound.sockets),
                         {bound.config.name, protocol_for(bound.config), bound.config.access,
-                         bound.config.proxies, busy_text(bound.config)});
+                         bound.config.proxies, bound.config.xclient, busy_text(bound.config)});
     bound_.clear();
     return open_management();
 }
@@ -223,7 +223,7 @@ Result<void> Running::open_management() {
     admin_.reset(new serve::AdminService{api_, *disk_pool_,
                                          config_.store.message_octets_max + management_octets_over_message});
     auto protocol = [this](net::Connection& connection) { return serve::serve_admin(connection, *admin_); };
-    server_->listen(std::move(*sockets), {"admin", std::move(protocol), {}, {}, "", false});
+    server_->listen(std::move(*sockets), {"admin", std::move(protocol), {}, {}, {}, "", false});
     return {};
 }
 
@@ -232,8 +232,8 @@ serve::Protocol Running::protocol_for(const ListenerConfig& listener) {
         return [this, name = listener.name](net::Connection& connection) {
             return serve::serve_lmtp(connection, *lmtp_, name);
         };
-    const serve::Pop3Listener& stays = pop3_listeners_.emplace_back(
-        serve::Pop3Listener{listener.name, tls_use(listener), clear_login(listener)});
+    const serve::Pop3Listener& stays = pop3_listeners_.emplace_back(serve::Pop3Listener{
+        listener.name, tls_use(listener), clear_login(listener), listener.xclient, listener.access});
     return
         [this, &stays](net::Connection& connection) { return serve::serve_pop3(connection, *pop3_, stays); };
 }

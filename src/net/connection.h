@@ -41,6 +41,13 @@ class Connection final : private EventLoop::Watcher {
     // nothing else is read before; a failure also if it is malformed. Until then peer() is the proxy.
     Task<Result<void>> read_proxy_header();
 
+    // The same, said in the protocol's own words. `tls`: between the client and the proxy, as tls_text() is
+    // to tell it; empty: none.
+    void introduce(const Endpoint& client, std::string tls) {
+        peer_ = client;
+        proxy_tls_ = std::move(tls);
+    }
+
     // All of it, or a failure. `octets` must live until then. A peer that takes nothing until the deadline
     // fails it.
     // More::follows keeps a short piece back until the next write, so that both leave in one packet. With TLS

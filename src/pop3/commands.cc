@@ -19,6 +19,7 @@ constexpr Command table[] = {
     {"PASS", "password",           in_authorization, 1, rest_of_line, &C::run_pass,  "RFC 1939 §7"},
     {"AUTH", "mechanism [initial]", in_authorization, 0, 2,           &C::run_auth,  "RFC 5034 §4"},
     {"STLS", "",                   in_authorization, 0, 0,            &C::run_stls,  "RFC 2595 §4"},
+    {"XCLIENT", "NAME=value ...", in_authorization, 1, rest_of_line, &C::run_xclient, "Dovecot's XCLIENT"},
     {"CAPA", "",                   in_both,          0, 0,            &C::run_capa,  "RFC 2449 §5"},
     {"UTF8", "",                   in_authorization, 0, 0,            &C::run_utf8,  "RFC 6856 §2"},
     {"LANG", "[range]",            in_both,          0, 1,            &C::run_lang,  "RFC 6856 §3"},

@@ -20,7 +20,8 @@ bool is_control(std::string_view character) {
 }  // namespace
 
 Conversation::Conversation(const Limits& limits, Facts facts) : limits_(limits), facts_(std::move(facts)) {
-    ok(std::exchange(facts_.greeting, {}));
+    // With XCLIENT in it, by which Dovecot as a proxy knows that it may introduce its client.
+    ok((facts_.xclient ? "[XCLIENT] " : "") + std::exchange(facts_.greeting, {}));
 }
 
 Action Conversation::next() {
@@ -61,6 +62,7 @@ Action Conversation::take_pending() {
     const auto awaiting = [](const Action& action) {
         if (std::holds_alternative<WrongProof>(action)) return Awaiting::nothing;
         if (std::holds_alternative<StartTls>(action)) return Awaiting::tls;
+        if (std::holds_alternative<Introduce>(action)) return Awaiting::introduction;
         if (std::holds_alternative<NeedKeys>(action)) return Awaiting::keys;
         if (std::holds_alternative<Login>(action)) return Awaiting::login;
         if (std::holds_alternative<SendMail>(action)) return Awaiting::mail;

@@ -4,7 +4,7 @@
 //
 //   conversation.cc   the loop: lines in, actions out, reports
 //   commands.cc       the table of commands
-//   login.cc          AUTHORIZATION: USER PASS AUTH STLS
+//   login.cc          AUTHORIZATION: USER PASS AUTH STLS XCLIENT
 //   transaction.cc    TRANSACTION and UPDATE: STAT LIST UIDL RETR TOP DELE NOOP RSET QUIT
 //   capabilities.cc   CAPA
 //   international.cc  UTF8 LANG
@@ -39,6 +39,7 @@ class Conversation {
     void on_eof();
     void on_shutdown();
     void on_tls(wire::SaslChannel channel);
+    void on_introduced(const Introduced& report);
     void on_keys(const wire::ScramKeys& keys, std::string_view nonce, std::string_view channel_binding);
     void on_keys_refused(const LoginRefused& refused);
     void on_login(LoginReport report);
@@ -52,6 +53,7 @@ class Conversation {
     void run_user(const Arguments& arguments);
     void run_pass(const Arguments& arguments);
     void run_auth(const Arguments& arguments);
+    void run_xclient(const Arguments& arguments);
     void run_stls(const Arguments& arguments);
     void run_capa(const Arguments& arguments);
     void run_utf8(const Arguments& arguments);
@@ -67,7 +69,7 @@ class Conversation {
     void run_quit(const Arguments& arguments);
 
   private:
-    enum class Awaiting { nothing, input, tls, keys, login, mail, removal };
+    enum class Awaiting { nothing, input, tls, introduction, keys, login, mail, removal };
     enum class Listing { sizes, uids };
 
     // The loop.

@@ -1,9 +1,11 @@
-// AUTHORIZATION: USER PASS (RFC 1939 §7), AUTH (RFC 5034), STLS (RFC 2595 §4).
+// AUTHORIZATION: USER PASS (RFC 1939 §7), AUTH (RFC 5034), STLS (RFC 2595 §4), XCLIENT.
+#include <algorithm>
 #include <utility>
 
 #include <openssl/crypto.h>
 
 #include "pop3/conversation.h"
+#include "wire/ascii.h"
 #include "wire/base64.h"
 #include "wire/sasl_limits.h"
 
@@ -185,6 +187,46 @@ void Conversation::run_stls(const Arguments&) {
     }
     ok("begin TLS");
     pending_ = StartTls{};
+}
+
+// Not of an RFC: how Dovecot as a proxy says who its client is. What else it says (SESSION, TTL, FORWARD …)
+// is for another Dovecot.
+void Conversation::run_xclient(const Arguments& arguments) {
+    if (!facts_.xclient) return bad("unknown command");
+    Introduce introduce;
+    std::string_view rest = arguments[0];
+    while (!rest.empty()) {
+        const std::string_view word = rest.substr(0, rest.find(' '));
+        rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+        const std::size_t equals = word.find('=');
+        if (word.empty()) continue;
+        if (equals == std::string_view::npos) return bad("XCLIENT takes NAME=value");
+        const std::string_view name = word.substr(0, equals), value = word.substr(equals + 1);
+        if (wire::ascii_equal(name, "ADDR")) {
+            introduce.address = wire::ascii_starts_with(value, "IPV6:") ? value.substr(5) : value;
+        } else if (wire::ascii_equal(name, "PORT")) {
+            const auto port = parse_number(value);
+            if (!port || *port > 65535) return bad("XCLIENT: this is no port");
+            introduce.port = static_cast<std::uint16_t>(*port);
+        } else if (wire::ascii_equal(name, "CLIENT-TRANSPORT")) {
+            introduce.tls = wire::ascii_equal(value, "TLS");
+        }
+    }
+    pending_ = std::move(introduce);
+}
+
+void Conversation::on_introduced(const Introduced& report) {
+    if (!take_report(Awaiting::introduction)) return;
+    if (report.how == Introduced::How::no_address) return bad("XCLIENT: ADDR is no IP address");
+    if (report.how == Introduced::How::not_welcome) {
+        error("this client may not connect; closing");
+        return close();
+    }
+    facts_.tls_active = report.tls_active;
+    facts_.clear_login_allowed = report.clear_login_allowed;
+    name_ = {};
+    name_given_ = false;
+    ok("client known");
 }
 
 // RFC 2595 §4: what was said before TLS is forgotten; an attacker may have said it.

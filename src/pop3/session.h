@@ -41,12 +41,13 @@ struct Limits {
 
 // What the listener and the configuration say about this connection.
 struct Facts {
-    bool tls_active = false;                          // implicit TLS, or after STLS
-    wire::SaslChannel channel{};                      // whether the driver can tell what identifies it
-    bool tls_available = false;                       // STLS may be offered
-    bool clear_login_allowed = false;                 // passwords without TLS
-    std::uint32_t login_delay_s = 0;                  // RFC 2449 §6.6: CAPA's LOGIN-DELAY; 0: not told
-    std::uint32_t expire_days = 0;                    // RFC 2449 §6.7: CAPA's EXPIRE; 0: NEVER
+    bool tls_active = false;           // implicit TLS, or after STLS
+    wire::SaslChannel channel{};       // whether the driver can tell what identifies it
+    bool tls_available = false;        // STLS may be offered
+    bool clear_login_allowed = false;  // passwords without TLS
+    std::uint32_t login_delay_s = 0;   // RFC 2449 §6.6: CAPA's LOGIN-DELAY; 0: not told
+    std::uint32_t expire_days = 0;     // RFC 2449 §6.7: CAPA's EXPIRE; 0: NEVER
+    bool xclient = false;              // the peer is a proxy that is believed: XCLIENT is taken
     std::string greeting = "Pier POP3 server ready";  // behind "+OK "
     std::string implementation = "Pier";              // CAPA IMPLEMENTATION; empty hides it
 };
@@ -57,6 +58,11 @@ struct Write {
     std::string text;
 };                   // nothing to report
 struct StartTls {};  // on_tls (the driver closes if the handshake fails)
+struct Introduce {   // on_introduced
+    std::string address;
+    std::uint16_t port = 0;
+    bool tls = false;  // between the client and the proxy
+};
 struct NeedKeys {
     wire::ScramHash hash{};
     std::string user, channel_binding;  // as wire::SaslNeedKeys
@@ -78,7 +84,8 @@ struct Remove {
     std::vector<std::size_t> indexes;
 };                // after QUIT: on_removed
 struct Close {};  // the session is over
-using Action = std::variant<NeedInput, Write, StartTls, NeedKeys, WrongProof, Login, SendMail, Remove, Close>;
+using Action =
+    std::variant<NeedInput, Write, StartTls, Introduce, NeedKeys, WrongProof, Login, SendMail, Remove, Close>;
 
 // ---- reports ----
 struct LoginRefused {
@@ -93,6 +100,11 @@ struct LoginRefused {
     std::vector<std::string> values = {};  // at most two, that stand for each {} in `text`
 };
 using LoginReport = std::variant<std::shared_ptr<const Maildrop>, LoginRefused>;
+
+struct Introduced {
+    enum class How { welcome, no_address, not_welcome } how{};
+    bool tls_active = false, clear_login_allowed = false;  // as in Facts, for that client
+};
 
 struct MailRefused {  // nothing of the message has been written
     bool temporary = false;
@@ -114,6 +126,7 @@ class Session {
     void on_eof();       // the peer closed, timed out or a write failed; at any time: nothing is removed
     void on_shutdown();  // the server stops: says so, nothing is removed
     void on_tls(wire::SaslChannel channel);
+    void on_introduced(const Introduced& report);
     void on_keys(const wire::ScramKeys& keys, std::string_view nonce, std::string_view channel_binding);
     void on_keys_refused(const LoginRefused& refused);  // AUTH ends
     void on_login(LoginReport report);

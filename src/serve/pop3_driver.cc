@@ -34,14 +34,18 @@ wire::SaslChannel channel_of(const Connection& connection) {
     return connection.has_exporter() ? wire::SaslChannel::bindable : wire::SaslChannel::unbound;
 }
 
+bool clear_login_allowed(const Connection& connection, const Pop3Listener& listener) {
+    return listener.clear_login == ClearLogin::always ||
+           (listener.clear_login == ClearLogin::loopback && connection.peer().is_loopback());
+}
+
 pop3::Facts facts_of(const Connection& connection, const Pop3Service& service, const Pop3Listener& listener) {
     pop3::Facts facts;
     facts.tls_active = connection.is_private();
     facts.channel = channel_of(connection);
     facts.tls_available = listener.tls == TlsUse::starttls && service.tls != nullptr;
-    facts.clear_login_allowed =
-        listener.clear_login == ClearLogin::always ||
-        (listener.clear_login == ClearLogin::loopback && connection.peer().is_loopback());
+    facts.clear_login_allowed = clear_login_allowed(connection, listener);
+    facts.xclient = !connection.peer().is_unix() && contains(listener.introducers, connection.peer().address);
     facts.login_delay_s = static_cast<std::uint32_t>(service.login_delay.delay().count());
     facts.expire_days = service.keeper.policy().expire_days;
     facts.greeting = service.settings.greeting;
@@ -95,6 +99,8 @@ class Driver {
             }
         } else if (std::holds_alternative<pop3::StartTls>(action)) {
             co_return co_await start_tls();
+        } else if (auto* client = std::get_if<pop3::Introduce>(&action)) {
+            session_.on_introduced(introduce(*client));
         } else if (auto* keys = std::get_if<pop3::NeedKeys>(&action)) {
             tried_login_ = true;
             auto given = co_await gate_.begin_proof(account_of(keys->user), keys->hash);
@@ -131,6 +137,27 @@ class Driver {
         connection_.set_deadline(service_.settings.login_timeout);
         session_.on_tls(channel_of(connection_));
         co_return true;
+    }
+
+    // From here on the client is whom the proxy has named, for everything that looks at addresses.
+    pop3::Introduced introduce(const pop3::Introduce& client) {
+        using How = pop3::Introduced::How;
+        boost::system::error_code malformed;
+        const IpAddress address = boost::asio::ip::make_address(client.address, malformed);
+        if (malformed) return {How::no_address};
+        const net::Endpoint proxy = connection_.peer();
+        connection_.introduce({address, client.port, ""}, client.tls ? "TLS" : "");
+        const bool admitted = listener_.access.admits(address);
+        if (!admitted || service_.guard.blocks(address)) {
+            log::warning("connection.refused",
+                         {{"listener", listener_.name},
+                          {"peer", connection_.peer().text()},
+                          {"proxy", proxy.text()},
+                          {"reason", admitted ? "blocked by the guard"
+                                              : "the listener's networks do not include this address"}});
+            return {How::not_welcome};
+        }
+        return {How::welcome, connection_.is_private(), clear_login_allowed(connection_, listener_)};
     }
 
     static pop3::LoginRefused to_client(const auth::Refused& refused) {

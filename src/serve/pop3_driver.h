@@ -57,6 +57,8 @@ struct Pop3Listener {
     std::string name;
     TlsUse tls = TlsUse::none;
     ClearLogin clear_login = ClearLogin::loopback;
+    Networks introducers{};  // proxies that may say with XCLIENT for whom they have connected
+    AccessList access{};     // for whom
 };
 
 net::Task<void> serve_pop3(net::Connection& connection, Pop3Service& service, const Pop3Listener& listener);

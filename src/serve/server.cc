@@ -172,7 +172,9 @@ std::string_view Server::short_of(int fd) {
 void Server::take(Listener& listener, EventLoop& loop, int fd, const net::Endpoint& peer) {
     ++accepted_;
     const bool proxied = !peer.is_unix() && contains(listener.options.proxies, peer.address);
-    if (!proxied && !may_come(listener, peer)) {
+    const bool introducer = !peer.is_unix() && contains(listener.options.introducers, peer.address);
+    const bool for_others = proxied || introducer;
+    if (!for_others && !may_come(listener, peer)) {
         ::close(fd);
         return;
     }
@@ -184,11 +186,11 @@ void Server::take(Listener& listener, EventLoop& loop, int fd, const net::Endpoi
             why = admit_one_more(listener);
             entered = why.empty();
         }
-        if (entered && !proxied) {
+        if (entered && !for_others) {
             why = admit(peer, loop.now());
             if (why.empty()) counted = peer;
         }
-        if (why.empty()) return net::spawn(loop, serve(listener, loop, fd, peer, counted));
+        if (why.empty()) return net::spawn(loop, serve(listener, loop, fd, peer, counted, proxied));
         log_refusal(listener, peer, why);
     } catch (const std::bad_alloc&) {
         // The session could not even begin: its client is told what the others are told.
@@ -201,11 +203,11 @@ void Server::take(Listener& listener, EventLoop& loop, int fd, const net::Endpoi
 }
 
 net::Task<void> Server::serve(Listener& listener, EventLoop& loop, int fd, net::Endpoint peer,
-                              std::optional<net::Endpoint> counted) {
+                              std::optional<net::Endpoint> counted, bool proxied) {
     try {
         Connection connection(loop, fd, peer, listener.sockets.local());
         bool let_in = true;
-        if (!counted) {
+        if (proxied) {
             let_in = co_await meet_client(listener, connection, counted);
         }
         if (let_in) {

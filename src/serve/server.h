@@ -27,8 +27,9 @@ using Protocol = std::function<net::Task<void>(net::Connection& connection)>;
 struct ListenerOptions {
     std::string name;  // in logs
     Protocol protocol;
-    AccessList access{};    // who may connect; others are closed at once
-    Networks proxies{};     // who tells with the PROXY protocol for whom it connects
+    AccessList access{};     // who may connect; others are closed at once
+    Networks proxies{};      // who tells with the PROXY protocol for whom it connects
+    Networks introducers{};  // who does so in the protocol's own words (XCLIENT); its driver looks at them
     std::string busy_text;  // what a client over the limits is told before the connection ends: "-ERR …\r\n";
                             // may be empty
     bool drains = true;  // false: served also while the server drains
@@ -90,7 +91,7 @@ class Server {
     // `counted`: who has been let in by admit(); absent for a proxy, which has not said yet for whom it
     // comes.
     net::Task<void> serve(Listener& listener, net::EventLoop& loop, int fd, net::Endpoint peer,
-                          std::optional<net::Endpoint> counted);
+                          std::optional<net::Endpoint> counted, bool proxied);
     net::Task<bool> meet_client(const Listener& listener, net::Connection& connection,
                                 std::optional<net::Endpoint>& counted);
     bool may_come(const Listener& listener, const net::Endpoint& peer);

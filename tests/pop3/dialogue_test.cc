@@ -60,6 +60,8 @@ void set_fact(Facts& facts, const std::vector<std::string>& words) {
         facts.clear_login_allowed = true;
     } else if (name == "login_delay") {
         facts.login_delay_s = static_cast<std::uint32_t>(number(words.at(2)));
+    } else if (name == "xclient") {
+        facts.xclient = true;
     } else if (name == "expire") {
         facts.expire_days = static_cast<std::uint32_t>(number(words.at(2)));
     } else if (name == "greeting") {

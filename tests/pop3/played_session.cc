@@ -29,6 +29,12 @@ PlayedSession::Stop PlayedSession::run() {
             EXPECT_FALSE(text->text.empty());
             longest_write_octets_ = std::max(longest_write_octets_, text->text.size());
             if (!write(text->text)) session_.on_eof();
+        } else if (const auto* client = std::get_if<Introduce>(&action)) {
+            using How = Introduced::How;
+            session_.on_introduced({client->address == "192.0.2.1"   ? How::welcome
+                                    : client->address == "192.0.2.2" ? How::not_welcome
+                                                                     : How::no_address,
+                                    client->tls, client->port == 1});
         } else if (const auto* keys = std::get_if<NeedKeys>(&action)) {
             if (const auto refused = world_.key_refusals.find(keys->user);
                 refused != world_.key_refusals.end()) {

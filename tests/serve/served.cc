@@ -66,8 +66,10 @@ Served::Served(ServedOptions options)
         return boost::json::value{{"params", call.params}, {"body", call.body}};
     });
     admin_.reset(new serve::AdminService{api_, pool_, 1000});
-    starttls_ = {"pop3", serve::TlsUse::starttls, options.clear_login};
-    implicit_ = {"pop3s", serve::TlsUse::implicit, options.clear_login};
+    starttls_ = {"pop3", serve::TlsUse::starttls, options.clear_login, options.introducers,
+                 options.pop3_access};
+    implicit_ = {"pop3s", serve::TlsUse::implicit, options.clear_login, options.introducers,
+                 options.pop3_access};
 
     constexpr std::size_t threads = 2;
     server_ = std::make_unique<serve::Server>(threads, options.limits, guard_);
@@ -77,7 +79,8 @@ Served::Served(ServedOptions options)
         const bool pop3 = name.starts_with("pop3");
         server_->listen(std::move(sockets),
                         {std::string(name), std::move(protocol), pop3 ? options.pop3_access : AccessList{},
-                         pop3 ? options.proxies : Networks{}, busy, name != "admin"});
+                         pop3 ? options.proxies : Networks{}, pop3 ? options.introducers : Networks{}, busy,
+                         name != "admin"});
         return port;
     };
     pop3_port = listen(

@@ -30,6 +30,7 @@ struct ServedOptions {
     auth::GuardSettings guard;
     AccessList pop3_access;  // of the POP3 listeners
     Networks proxies;        // the same
+    Networks introducers;    // the same
     std::size_t sessions_per_account_max = 0;
     std::chrono::seconds login_delay{0};
     maildrop::Policy policy;
