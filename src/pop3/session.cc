@@ -31,7 +31,7 @@ void Session::on_tls(wire::SaslChannel channel) {
     impl_->on_tls(channel);
 }
 void Session::on_introduced(const Introduced& report) {
-    impl_->conversation.on_introduced(report);
+    impl_->on_introduced(report);
 }
 void Session::on_keys(const wire::ScramKeys& keys, std::string_view nonce, std::string_view channel_binding) {
     impl_->on_keys(keys, nonce, channel_binding);
