@@ -11,7 +11,10 @@ void Conversation::run_capa(const Arguments&) {
     out_.append(facts_.expire_days == 0 ? "NEVER" : std::to_string(facts_.expire_days)).append("\r\n");
     if (facts_.login_delay_s != 0)
         out_.append("LOGIN-DELAY ").append(std::to_string(facts_.login_delay_s)).append("\r\n");
-    out_ += "UTF8 USER\r\nLANG\r\n";
+    // RFC 6856 §2: USER says that names and passwords may be UTF-8; there are some only where a login is
+    // allowed.
+    out_ += login_allowed() ? "UTF8 USER\r\n" : "UTF8\r\n";
+    out_ += "LANG\r\n";
     // RFC 2449 §5: what AUTHORIZATION offers is announced in both states.
     if (login_allowed()) {
         out_ += "USER\r\nSASL";
