@@ -107,7 +107,7 @@ TEST_F(AuthenticatorTest, ADisabledAccountIsToldOnlyToItsOwner) {
     ASSERT_TRUE(directory.change("ada", change));
     const auto right = std::get<Refused>(check("ada", "pencil"));
     EXPECT_EQ(right.why, Refused::Why::disabled);
-    EXPECT_THAT(right.text, HasSubstr("bill unpaid"));
+    EXPECT_THAT(right.detail, HasSubstr("bill unpaid"));
     EXPECT_EQ(std::get<Refused>(check("ada", "pencim")).why, Refused::Why::credentials);
     EXPECT_EQ(std::get<Refused>(authenticator->proven("", "ada", *directory.find("ada")->scram_sha1)).why,
               Refused::Why::disabled);
