@@ -39,11 +39,12 @@ void Keeper::move(store::AccountId account, store::MailboxId from, std::vector<s
         done(static_cast<std::uint64_t>(
             std::ranges::count_if(*fresh, [](store::Uid uid) { return uid != 0; })));
     };
+    // The store may still be at it when the server ends and this is gone.
     store_.create_mailbox(
         account, std::move(mailbox),
-        [this, from, uids = std::move(uids), done, moved](Result<store::MailboxId> to) mutable {
+        [&store = store_, from, uids = std::move(uids), done, moved](Result<store::MailboxId> to) mutable {
             if (!to) return done(to.error());
-            store_.copy(from, std::move(uids), *to, store::Store::Source::remove, moved);
+            store.copy(from, std::move(uids), *to, store::Store::Source::remove, moved);
         });
 }
 
@@ -79,7 +80,7 @@ Result<std::vector<Keeper::Kept>> Keeper::deleted_since(store::AccountId account
         if (!in_trash && (!day || *day < day_of(since))) continue;
         const auto snapshot = store_.open(mailbox.id);
         if (!snapshot) return snapshot.error();
-        Kept kept{mailbox, {}, 0};
+        Kept kept{mailbox.id, {}, 0};
         for (const store::Entry& entry : (*snapshot)->entries()) {
             if (in_trash && entry.guid.time() < since) continue;
             kept.uids.push_back(entry.uid);
@@ -107,15 +108,14 @@ Result<Keeper::Found> Keeper::undelete(const auth::Account& account, Time since)
     Found found;
     for (Kept& kept : *all) {
         const auto copied = store::wait<std::vector<store::Uid>>([&](auto done) {
-            store_.copy(kept.mailbox.id, kept.uids, account.inbox, store::Store::Source::keep,
-                        std::move(done));
+            store_.copy(kept.mailbox, kept.uids, account.inbox, store::Store::Source::keep, std::move(done));
         });
         if (!copied) return copied.error();
         found.messages += static_cast<std::uint64_t>(
             std::ranges::count_if(*copied, [](store::Uid uid) { return uid != 0; }));
         found.octets += kept.octets;
         const auto gone = store::wait<std::uint64_t>(
-            [&](auto done) { store_.expunge(kept.mailbox.id, std::move(kept.uids), std::move(done)); });
+            [&](auto done) { store_.expunge(kept.mailbox, std::move(kept.uids), std::move(done)); });
         if (!gone) return gone.error();
     }
     return found;

@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <memory>
 #include <vector>
 
 #include "auth/directory.h"
@@ -49,7 +47,7 @@ class Keeper {
 
   private:
     struct Kept {
-        store::MailboxInfo mailbox;
+        store::MailboxId mailbox{};
         std::vector<store::Uid> uids;
         std::uint64_t octets = 0;
     };

@@ -44,7 +44,6 @@ class View {
         return snapshot(at).body(at.index);
     }
 
-    store::MailboxId inbox() const { return inbox_->mailbox(); }
     // The UIDs of those that are in the INBOX; the others have been deleted before.
     std::vector<store::Uid> inbox_uids(const std::vector<std::size_t>& indexes) const;
 
