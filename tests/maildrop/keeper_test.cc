@@ -3,6 +3,7 @@
 #include "maildrop/keeper.h"
 
 #include <atomic>
+#include <future>
 
 #include <gtest/gtest.h>
 
@@ -144,6 +145,17 @@ TEST_F(KeeperTest, HiddenMailCountsForNothingAndComesBackWithAUidlOfItsOwn) {
     EXPECT_EQ(in_inbox(), (Texts{"two", "one"}));
     EXPECT_EQ(must(hiding().undelete(*account_, noon)).messages, 0u) << "all are back already";
     EXPECT_EQ(must(store_->usage(account_->id)).octets, 10u);
+}
+
+TEST_F(KeeperTest, AMoveUnderWayOutlivesItsKeeper) {
+    const auto uid = deliver("one\r\n");
+    std::promise<Result<std::uint64_t>> told;
+    {
+        const auto ending = std::make_unique<Keeper>(hiding());
+        ending->remove(*account_, {uid}, [&](auto removed) { told.set_value(std::move(removed)); });
+    }
+    EXPECT_EQ(must(told.get_future().get()), 1u);
+    EXPECT_EQ(must(hiding().undeletable(*account_, noon)).messages, 1u);
 }
 
 TEST_F(KeeperTest, TheQuotaIsFreeAgainWhenMailIsHidden) {
