@@ -22,6 +22,13 @@ void log_in(Client& client) {
     EXPECT_EQ(client.ask("PASS secret").substr(0, 3), "+OK");
 }
 
+// The answer to PASS, on a fresh connection.
+std::string log_in_as(Client& client, const std::string& user) {
+    client.line();
+    client.ask("USER " + user);
+    return client.ask("PASS secret");
+}
+
 TEST(Pop3Driver, EveryKindOfMessageComesWholeOverPlainAndTls) {
     Served served;
     std::vector<std::string> messages;
@@ -347,9 +354,7 @@ TEST(Pop3Driver, RecentShowsWhatAnotherDeviceHasDeleted) {
     }
     EXPECT_EQ(served.stored(), std::vector<std::string>{"two\r\n"});
     Client second(served.pop3_port);
-    second.line();
-    second.ask("USER recent:ada");
-    EXPECT_EQ(second.ask("PASS secret"), "+OK 2 messages (10 octets)");
+    EXPECT_EQ(log_in_as(second, "recent:ada"), "+OK 2 messages (10 octets)");
     EXPECT_EQ(second.ask("UIDL 1"), uidl);
     EXPECT_EQ(second.ask("RETR 1"), "+OK 5 octets");
     EXPECT_EQ(second.until_dot(), "one\r\n");
@@ -365,9 +370,7 @@ TEST(Pop3Driver, RecentShowsWhatAnotherDeviceHasDeleted) {
     third.line();
     EXPECT_EQ(scram_login(third, "recent:ada", "secret"), "+OK 2 messages (10 octets)");
     Client fourth(served.pop3_port);
-    fourth.line();
-    fourth.ask("USER recent:nobody");
-    EXPECT_EQ(fourth.ask("PASS secret"), "-ERR [AUTH] Authentication failed");
+    EXPECT_EQ(log_in_as(fourth, "recent:nobody"), "-ERR [AUTH] Authentication failed");
 }
 
 TEST(Pop3Driver, RecentIsANameLikeOthersWhereItIsNotOffered) {
@@ -375,9 +378,7 @@ TEST(Pop3Driver, RecentIsANameLikeOthersWhereItIsNotOffered) {
     options.policy.recent_days = 0;
     Served served(std::move(options));
     Client client(served.pop3_port);
-    client.line();
-    client.ask("USER recent:ada");
-    EXPECT_EQ(client.ask("PASS secret"), "-ERR [AUTH] Authentication failed");
+    EXPECT_EQ(log_in_as(client, "recent:ada"), "-ERR [AUTH] Authentication failed");
 }
 
 TEST(Pop3Driver, OnlyTheLastMessagesAreShownAndTheOthersStay) {
@@ -391,9 +392,7 @@ TEST(Pop3Driver, OnlyTheLastMessagesAreShownAndTheOthersStay) {
     served.deliver("three\r\n", Time(std::chrono::hours(1)));
     served.deliver("four\r\n");
     Client client(served.pop3_port);
-    client.line();
-    client.ask("USER ada");
-    EXPECT_EQ(client.ask("PASS secret"), "+OK 2 messages (11 octets)") << "the third is of 1970";
+    EXPECT_EQ(log_in_as(client, "ada"), "+OK 2 messages (11 octets)") << "the third is of 1970";
     EXPECT_EQ(client.ask("RETR 1"), "+OK 5 octets");
     EXPECT_EQ(client.until_dot(), "two\r\n");
     EXPECT_EQ(client.ask("DELE 2").substr(0, 3), "+OK");
