@@ -20,6 +20,7 @@ done
 install -D -m 644 packaging/sysusers.d/pier.conf "$tree/usr/lib/sysusers.d/pier.conf"
 install -D -m 644 packaging/fail2ban/filter.d/pier.conf "$tree/etc/fail2ban/filter.d/pier.conf"
 install -D -m 644 packaging/fail2ban/jail.d/pier.conf "$tree/etc/fail2ban/jail.d/pier.conf"
+install -D -m 644 packaging/pam.d/pier "$tree/etc/pam.d/pier"
 install -d "$tree/etc/pier" "$tree/usr/share/man/man1" "$tree/usr/share/bash-completion/completions" \
     "$tree/usr/share/zsh/vendor-completions" "$tree/usr/share/fish/vendor_completions.d" "$tree/usr/share/doc/pier" "$tree/DEBIAN"
 "$pier" config sample >"$tree/etc/pier/pier.toml"
@@ -55,7 +56,7 @@ Description: mail server: POP3 and LMTP on a durable store
  kept in a log-structured store that acknowledges nothing before it is on disk,
  and goes out over POP3 with TLS. One process, one configuration file.
 END
-printf '%s\n' /etc/pier/pier.toml /etc/fail2ban/filter.d/pier.conf /etc/fail2ban/jail.d/pier.conf >"$tree/DEBIAN/conffiles"
+printf '%s\n' /etc/pier/pier.toml /etc/pam.d/pier /etc/fail2ban/filter.d/pier.conf /etc/fail2ban/jail.d/pier.conf >"$tree/DEBIAN/conffiles"
 cat >"$tree/DEBIAN/postinst" <<'END'
 #!/bin/sh
 set -e
