@@ -17,7 +17,7 @@ build: ## the program, optimised: build/release/pier
 	@packaging/install-deps.sh build
 	packaging/build.sh release -DPIER_TESTS=OFF pier
 
-run: ## builds Pier and serves the sample mail on 127.0.0.1: POP3 1110, POP3S 1995, LMTP 1024
+run: ## builds Pier and serves the sample mail on 127.0.0.1: POP3 1110, POP3S 1995, LMTP 1024, SMTP 1025, submission 1587 and 1465
 	@packaging/install-deps.sh build run demo
 	packaging/build.sh release -DPIER_TESTS=OFF pier
 	exec packaging/demo/run-demo
@@ -35,10 +35,12 @@ soak: ## every fault of tests/faults, the long attacks, then thousands of kills 
 	python3 tests/attacks/timing.py --pier build/release/pier
 	exec python3 tests/crash/crash.py --pier build/release/pier --seconds $(SOAK_SECONDS)
 
-bench: ## Pier, Dovecot and the limit side by side, ten minutes; BENCH_SECONDS, BENCH_ONLY, BENCH_LARGE=1: bench/README.md
-	@packaging/install-deps.sh build run bench
+bench: ## Pier, Dovecot, Postfix and the limit side by side, ten minutes; BENCH_SECONDS, BENCH_ONLY, BENCH_LARGE=1: bench/README.md
+	@packaging/install-deps.sh build run bench unpack
 	packaging/build.sh release -DPIER_TESTS=OFF -DPIER_BENCH=ON pier pier_load pier_limit
 	python3 bench/load_test.py build/release/bench/pier_load
+	$(if $(BENCH_ONLY),,python3 bench/smtp.py --pier build/release/pier --unpacked build/unpacked --rounds $(BENCH_ROUNDS))
+	$(if $(BENCH_ONLY),,python3 bench/queue_drain.py --pier build/release/pier --unpacked build/unpacked)
 	exec python3 bench/run.py --pier build/release/pier --load build/release/bench/pier_load --limit build/release/bench/pier_limit \
 	    --dovecot mdbox,sdbox --seconds $(BENCH_SECONDS) --rounds $(BENCH_ROUNDS) $(if $(BENCH_LARGE),--large) \
 	    $(if $(BENCH_ONLY),--only $(BENCH_ONLY),--results bench/RESULTS.md)

@@ -49,7 +49,7 @@ class Driver {
 
     std::string play(std::size_t block_octets) {
         pop3::Session session(limits_, {.tls_active = tls(),
-                                        .channel = channel(),
+                                        .sasl = sasl(),
                                         .tls_available = (c_.facts & 2) != 0,
                                         .clear_login_allowed = (c_.facts & 4) != 0,
                                         .xclient = (c_.facts & 64) != 0});
@@ -67,7 +67,7 @@ class Driver {
                 require(!tls_started_ && !tls(), "TLS starts once");
                 require(session.state() == pop3::Session::State::authorization, "TLS starts before login");
                 tls_started_ = just_tls = true;
-                session.on_tls(channel());
+                session.on_tls(sasl());
             } else {
                 answer(session, action);
             }
@@ -78,8 +78,13 @@ class Driver {
 
   private:
     bool tls() const { return c_.facts & 1; }
-    wire::SaslChannel channel() const {
-        return c_.facts & 32 ? wire::SaslChannel::bindable : wire::SaslChannel::unbound;
+    wire::SaslOffer sasl() const {
+        static const wire::SaslTokenSource source{"scope", "https://issuer.example/"};
+        wire::SaslOffer offer;
+        if (c_.facts & 32) offer.channel = wire::SaslChannel::bindable;
+        if (c_.facts & 128) offer.tokens = &source;
+        offer.certificate = offer.tokens != nullptr;
+        return offer;
     }
 
     void give_input(pop3::Session& session, std::size_t block_octets) {
@@ -114,6 +119,14 @@ class Driver {
             check_login_allowed();
             require(!login->user.empty(), "a login names a user");
             log_in(session);
+        } else if (const auto* token = std::get_if<pop3::TokenLogin>(&action)) {
+            check_login_allowed();
+            require(sasl().tokens != nullptr && !token->token.empty(), "a token where tokens are taken");
+            log_in(session);
+        } else if (std::holds_alternative<pop3::CertificateLogin>(action)) {
+            check_login_allowed();
+            require(sasl().certificate && !introduced_, "a certificate was shown");
+            log_in(session);
         } else if (auto* mail = std::get_if<pop3::SendMail>(&action)) {
             require(session.state() == pop3::Session::State::transaction, "mail is sent in TRANSACTION");
             require(mail->index < 3, "a message that is there");
@@ -139,7 +152,10 @@ class Driver {
         require(session.state() == pop3::Session::State::authorization,
                 "clients are introduced before login");
         const auto how = static_cast<pop3::Introduced::How>(client.address.size() % 3);
-        if (how == pop3::Introduced::How::welcome) introduced_tls_ = client.tls;
+        if (how == pop3::Introduced::How::welcome) {
+            introduced_tls_ = client.tls;
+            introduced_ = true;
+        }
         session.on_introduced({how, tls() || tls_started_ || introduced_tls_, (c_.facts & 4) != 0});
     }
 
@@ -195,7 +211,7 @@ class Driver {
     std::string_view input_;
     std::string given_, output_;
     std::size_t inputs_ = 0;
-    bool tls_started_ = false, introduced_tls_ = false, removed_ = false;
+    bool tls_started_ = false, introduced_tls_ = false, introduced_ = false, removed_ = false;
 };
 
 }  // namespace

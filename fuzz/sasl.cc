@@ -1,7 +1,7 @@
 // The SASL exchanges with any responses: nothing is proven without the proof, and a finished exchange stays
 // finished. Input: one octet for the mechanism, the initial response, whether the client knows the password
 // and whether the channel can be bound to, then responses, each with its length in one octet in front. A
-// client that knows it puts the right proof behind whatever it says last.
+// client that knows it puts the right proof behind whatever it says last, and its token is good.
 #include "wire/sasl.h"
 
 #include <string>
@@ -41,10 +41,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size == 0) return 0;
     const std::uint8_t choice = data[0];
     std::string_view rest = pier::fuzz::text_of(data + 1, size - 1);
-    const auto channel = (choice & bindable) != 0 ? SaslChannel::bindable : SaslChannel::unbound;
-    const auto mechanisms = sasl_mechanisms(channel);
+    static const SaslTokenSource source{"scope", "https://issuer.example/"};
+    SaslOffer offer((choice & bindable) != 0 ? SaslChannel::bindable : SaslChannel::unbound);
+    offer.tokens = &source;
+    offer.certificate = true;
+    const auto mechanisms = sasl_mechanisms(offer);
     const std::string_view mechanism = mechanisms[choice % 16 % mechanisms.size()];
-    const auto exchange = SaslExchange::begin(mechanism, channel);
+    const auto exchange = SaslExchange::begin(mechanism, offer);
 
     std::string said;  // by the client, last
     const auto next = [&rest, &said] {
@@ -61,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             require(++challenges <= challenges_max, "an exchange ends");
             step = exchange->on_response(next());
         } else if (const auto* need = std::get_if<SaslNeedKeys>(&step)) {
-            require(!sasl_sends_password(mechanism) && !need->user.empty(), "keys are somebody's");
+            require(mechanism.substr(0, 6) == "SCRAM-" && !need->user.empty(), "keys are somebody's");
             const ScramHash hash = need->hash;
             const ScramKeys& keys = hash == ScramHash::sha1 ? sha1 : sha256;
             const auto first = parse_scram_client_first(said);
@@ -75,10 +78,27 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             proof_sent = true;
             step =
                 exchange->on_response(last + ",p=" + base64_encode(client_proof(hash, keys, auth_message)));
+        } else if (const auto* token = std::get_if<SaslCheckToken>(&step)) {
+            require(mechanism == "OAUTHBEARER" || mechanism == "XOAUTH2", "only these show a token");
+            require(!token->token.empty() && token->token.size() <= sasl_message_octets_max &&
+                        token->token.find_first_of(std::string_view("\0\1 \r\n", 5)) == std::string::npos,
+                    "a token is one word");
+            require(token->authzid.size() <= sasl_user_octets_max &&
+                        token->authzid.find('\0') == std::string::npos,
+                    "a user's name is bounded");
+            if ((choice & knows_password) != 0) break;
+            step = exchange->on_token_refused();
+            require(std::holds_alternative<SaslChallenge>(step), "who is refused is told why");
+            step = exchange->on_response(next());
+            require(std::holds_alternative<SaslFailed>(step), "a refused token ends the exchange");
         } else {
             break;
         }
     }
+    if (const auto* certificate = std::get_if<SaslCheckCertificate>(&step))
+        require(mechanism == "EXTERNAL" && certificate->authzid.size() <= sasl_user_octets_max &&
+                    certificate->authzid.find('\0') == std::string::npos,
+                "only EXTERNAL is about certificates, and a name is bounded");
     if (const auto* check = std::get_if<SaslCheckPassword>(&step)) {
         require(sasl_sends_password(mechanism), "only PLAIN and LOGIN show a password");
         require(!check->user.empty() && check->user.size() <= sasl_user_octets_max,

@@ -8,7 +8,7 @@ set(unit_tests ${all_targets})
 list(FILTER unit_tests INCLUDE REGEX "^test_")
 list(REMOVE_ITEM unit_tests test_support)
 set(threaded_tests ${unit_tests})
-list(FILTER threaded_tests INCLUDE REGEX "^test_(base|net|store|auth|delivery|serve)$")
+list(FILTER threaded_tests INCLUDE REGEX "^test_(base|net|dns|store|auth|queue|delivery|serve)$")
 add_custom_target(unit_tests DEPENDS ${unit_tests})
 add_custom_target(threaded_tests DEPENDS ${threaded_tests})
 
@@ -63,16 +63,85 @@ if(TARGET pier)
     endforeach()
     pier_program_test(client_logins LABEL clients SECONDS 300
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/logins.py --pier $<TARGET_FILE:pier>)
+    pier_program_test(client_oauth LABEL clients SECONDS 600
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/oauth.py --pier $<TARGET_FILE:pier>)
+    pier_program_test(client_external LABEL clients SECONDS 600
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/external.py --pier $<TARGET_FILE:pier>)
     pier_program_test(client_front_ends LABEL clients SECONDS 300
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/front_ends.py --pier $<TARGET_FILE:pier>)
+    pier_program_test(client_behind_dovecot LABEL clients SECONDS 300
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/behind_dovecot.py --pier $<TARGET_FILE:pier>)
+    set_tests_properties(client_behind_dovecot PROPERTIES SKIP_RETURN_CODE 77)   # needs root
+    foreach(kind passwd_file pam)
+        pier_program_test(backends_${kind} LABEL clients SECONDS 600
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/backends.py --pier $<TARGET_FILE:pier> ${kind})
+        set_tests_properties(backends_${kind} PROPERTIES SKIP_RETURN_CODE 77)   # pam needs root
+    endforeach()
+    pier_program_test(client_dns_server LABEL clients SECONDS 300
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/dns_server.py --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked)
+    pier_program_test(client_tls_files LABEL clients SECONDS 600
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/tls_files.py --pier $<TARGET_FILE:pier>)
+    foreach(part http tls_alpn)
+        pier_program_test(acme_${part} LABEL clients SECONDS 600
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/acme.py --pier $<TARGET_FILE:pier>
+                --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked ${part})
+    endforeach()
     foreach(sender postfix exim)
-        pier_program_test(sender_${sender} LABEL clients SECONDS 300
+        pier_program_test(sender_${sender} LABEL clients SECONDS 600
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/senders.py --pier $<TARGET_FILE:pier>
                 --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked ${sender})
     endforeach()
+    foreach(client smtplib curl swaks msmtp)
+        pier_program_test(submission_${client} LABEL clients SECONDS 600
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/submission.py --pier $<TARGET_FILE:pier> ${client})
+    endforeach()
+    foreach(destination postfix exim)
+        pier_program_test(destination_${destination} LABEL clients SECONDS 600
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/destinations.py --pier $<TARGET_FILE:pier>
+                --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked ${destination})
+    endforeach()
+    pier_program_test(client_routes LABEL clients SECONDS 600
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/routes.py --pier $<TARGET_FILE:pier>
+            --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked)
+    pier_program_test(client_spam LABEL clients SECONDS 600
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/spam.py --pier $<TARGET_FILE:pier>
+            --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked)
+    pier_program_test(client_prometheus LABEL clients SECONDS 300
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/prometheus.py --pier $<TARGET_FILE:pier>
+            --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked)
+    set_tests_properties(client_prometheus PROPERTIES SKIP_RETURN_CODE 77)   # needs the unpacked Prometheus
+    foreach(kind sql ldap)
+        pier_program_test(backends_${kind} LABEL clients SECONDS 900
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/backends_${kind}.py --pier $<TARGET_FILE:pier>
+                --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked)
+    endforeach()
+    foreach(server maildir sdbox mdbox)
+        pier_program_test(migrate_dovecot_${server} LABEL clients SECONDS 300
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/migrate.py --pier $<TARGET_FILE:pier>
+                --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked ${server})
+    endforeach()
+    pier_program_test(migrate_courier LABEL clients SECONDS 600
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/migrate.py --pier $<TARGET_FILE:pier>
+            --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked courier)
+    foreach(part pier dovecot certificates courier postfix exim injection canary)
+        pier_program_test(probe_${part} LABEL clients SECONDS 900
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/probe.py --pier $<TARGET_FILE:pier>
+                --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked ${part})
+    endforeach()
+    foreach(part own outage canary wrong)
+        pier_program_test(watched_${part} LABEL clients SECONDS 300
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/watched.py --pier $<TARGET_FILE:pier> ${part})
+    endforeach()
+    foreach(group logins machine mail)
+        pier_program_test(doctor_${group} LABEL clients SECONDS 900
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/doctor.py --pier $<TARGET_FILE:pier>
+                --unpacked ${CMAKE_SOURCE_DIR}/build/unpacked ${group})
+    endforeach()
     pier_program_test(crash_kills LABEL crash SECONDS 900
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/crash/crash.py --pier $<TARGET_FILE:pier> --kills 200)
-    foreach(part server dropped unit binary)
+    pier_program_test(crash_queue LABEL crash SECONDS 900
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/crash/queue_kills.py --pier $<TARGET_FILE:pier> --kills 60)
+    foreach(part server dropped unit off binary)
         pier_program_test(sandbox_${part} LABEL sandbox SECONDS 300
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/sandbox/sandbox.py --source ${CMAKE_SOURCE_DIR}
                 --pier $<TARGET_FILE:pier> ${part})
@@ -89,7 +158,7 @@ if(TARGET pier)
     pier_program_test(attacks_outside LABEL attacks SECONDS 120
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/attacks/outside.py --pier $<TARGET_FILE:pier>)
     set_tests_properties(attacks_outside PROPERTIES SKIP_RETURN_CODE 77)   # needs a network namespace
-    foreach(part units activation restart manual fail2ban deb demo)
+    foreach(part units activation restart manual fail2ban monitoring deb demo)
         pier_program_test(packaging_${part} LABEL packaging SECONDS 300
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/packaging/packaging.py --source ${CMAKE_SOURCE_DIR}
                 --pier $<TARGET_FILE:pier> ${part})

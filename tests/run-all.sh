@@ -21,7 +21,7 @@ echo "built in $(($(date +%s) - started)) s"
 
 python3 tests/all_tests.py --into build/all --fuzz-seconds "${FUZZ_SECONDS:-30}" \
     asan=build/asan:'^unit_' \
-    tsan=build/tsan:'^unit_(base|net|store|auth|delivery|serve)$' \
+    tsan=build/tsan:'^unit_(base|net|dns|store|auth|queue|delivery|serve)$' \
     fuzz=build/fuzz \
     program=build/release:'^(?!unit_)'
 

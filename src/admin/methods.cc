@@ -18,6 +18,11 @@ std::string_view scheme_name(std::string_view stored) {
     return stored.starts_with('{') && end != std::string_view::npos ? stored.substr(1, end - 1) : "";
 }
 
+json::array to_json(const auth::Protocols& protocols) {
+    if (!protocols) return {"all"};
+    return json::array(protocols->begin(), protocols->end());
+}
+
 json::array to_json(const Networks& networks) {
     const auto texts = texts_of(networks);
     return json::array(texts.begin(), texts.end());
@@ -35,7 +40,13 @@ Result<json::object> describe(const store::Store& store, const auth::Account& ac
                         {"disabled_text", account.disabled_text},
                         {"exclusive", account.exclusive},
                         {"app_passwords_only", account.app_passwords_only},
+                        {"second_factor", account.has_second_factor()},
+                        {"protocols", to_json(account.protocols)},
                         {"master", account.master},
+                        {"send_as", json::array(account.send_as.begin(), account.send_as.end())},
+                        {"backend", account.backend},
+                        {"forward", json::array(account.forward.begin(), account.forward.end())},
+                        {"keep_copy", account.keep_copy},
                         {"quota_octets", account.quota_octets},
                         {"allow", to_json(account.networks.allow)},
                         {"deny", to_json(account.networks.deny)},
@@ -126,6 +137,12 @@ class AccountMethods {
         change.exclusive = params.maybe_flag("exclusive");
         change.app_passwords_only = params.maybe_flag("app_passwords_only");
         change.master = params.maybe_flag("master");
+        if (auto protocols = params.maybe_texts("protocols"))
+            change.protocols =
+                *protocols == std::vector<std::string>{"all"} ? auth::Protocols() : std::move(*protocols);
+        change.forward = params.maybe_texts("forward");
+        change.keep_copy = params.maybe_flag("keep_copy");
+        change.send_as = params.maybe_texts("send_as");
         const auto allow = params.maybe_texts("allow"), deny = params.maybe_texts("deny");
         if (auto good = params.finish(); !good) return good.error();
         const auto read = [](const auto& texts, std::optional<Networks>& out) -> Result<void> {
@@ -203,19 +220,58 @@ Result<json::value> remove_alias(auth::Directory& directory, const Call& call) {
     return json::value(json::object{});
 }
 
-Result<json::value> add_domain(auth::Directory& directory, const Call& call) {
-    Params params(call.params);
-    const std::string name = params.text("name");
-    if (auto good = params.finish(); !good) return good.error();
-    if (auto put = directory.put_domain({name}); !put) return put.error();
-    return json::value(json::object{{"name", name}});
+json::object describe(const auth::Domain& domain) {
+    return json::object{
+        {"name", domain.name}, {"alias_of", domain.alias_of}, {"quota_octets", domain.quota_octets}};
 }
 
-Result<json::value> list_domains(const auth::Directory& directory, const Call& call) {
+Result<json::value> add_domain(auth::Directory& directory, const Call& call) {
+    Params params(call.params);
+    const auth::Domain domain{.name = params.text("name"),
+                              .alias_of = params.maybe_text("alias_of").value_or(""),
+                              .quota_octets = params.maybe_number("quota_octets").value_or(0)};
+    if (auto good = params.finish(); !good) return good.error();
+    if (auto put = directory.put_domain(domain); !put) return put.error();
+    return json::value(describe(domain));
+}
+
+Result<json::value> change_domain(auth::Directory& directory, const Call& call) {
+    Params params(call.params);
+    const std::string name = params.text("name");
+    auth::DomainChange change;
+    change.alias_of = params.maybe_text("alias_of");
+    change.quota_octets = params.maybe_number("quota_octets");
+    if (auto good = params.finish(); !good) return good.error();
+    const auto changed = directory.change_domain(name, change);
+    if (!changed) return changed.error();
+    return json::value(describe(*changed));
+}
+
+// With what its accounts use.
+Result<json::object> describe_with_usage(const store::Store& store, const auth::Directory& directory,
+                                         const auth::Domain& domain) {
+    const auto accounts = directory.accounts_of(domain.name);
+    std::uint64_t octets = 0;
+    for (const AccountPtr& account : accounts) {
+        const auto usage = store.usage(account->id);
+        if (!usage) return usage.error();
+        octets += usage->octets;
+    }
+    json::object out = describe(domain);
+    out["accounts"] = accounts.size();
+    out["octets"] = octets;
+    return out;
+}
+
+Result<json::value> list_domains(const auth::Directory& directory, const store::Store& store,
+                                 const Call& call) {
     if (auto good = Params(call.params).finish(); !good) return good.error();
     json::array list;
-    for (const auto& domain : directory.domains())
-        list.push_back(json::object{{"name", domain.name}});
+    for (const auto& domain : directory.domains()) {
+        auto one = describe_with_usage(store, directory, domain);
+        if (!one) return one.error();
+        list.push_back(std::move(*one));
+    }
     return json::value(json::object{{"domains", std::move(list)}});
 }
 
@@ -243,7 +299,9 @@ void add_directory_methods(Api& api, auth::Directory& directory, store::Store& s
     api.add("alias.list", [&directory](const Call& call) { return list_aliases(directory, call); });
     api.add("alias.remove", [&directory](const Call& call) { return remove_alias(directory, call); });
     api.add("domain.add", [&directory](const Call& call) { return add_domain(directory, call); });
-    api.add("domain.list", [&directory](const Call& call) { return list_domains(directory, call); });
+    api.add("domain.change", [&directory](const Call& call) { return change_domain(directory, call); });
+    api.add("domain.list",
+            [&directory, &store](const Call& call) { return list_domains(directory, store, call); });
     api.add("domain.remove", [&directory](const Call& call) { return remove_domain(directory, call); });
 }
 

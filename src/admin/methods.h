@@ -6,8 +6,9 @@
 //   account.list                                         -> {"accounts": […]}
 //   account.passwd   name, password | password_scheme    -> the account; "" as scheme: no password
 //   account.change   name, [quota_octets], [exclusive], [app_passwords_only], [master], [allow […]],
-//                    [deny […]]                          -> the account
-//                    the lists: networks from which it may log in, and may not
+//                    [deny […]], [protocols […]], [send_as […]]  -> the account
+//                    the lists: networks from which it may log in, and may not; protocols by which it may, or "all";
+//                    as whom else it may send mail: addresses, "@example.org", "any"
 //   account.disable  name, [text]                        -> the account
 //   account.enable   name                                -> the account
 //   account.remove   name                                -> {}; with all its mail
@@ -21,7 +22,8 @@
 //
 // An account is
 // {"name","id","created","password","scram","disabled","disabled_text","exclusive","app_passwords_only",
-// "master","quota_octets","allow","deny","messages","octets"}: "password" is only the name of its scheme
+// "second_factor","protocols","master","send_as","backend","quota_octets","allow","deny","messages","octets"}:
+// "password" is only the name of its scheme
 // ("ARGON2ID", "" for none), and "scram" whether keys are there.
 #pragma once
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <sodium.h>
 
+#include "auth/protocols.h"
 #include "base/random.h"
 #include "base/utf8.h"
 
@@ -16,7 +17,6 @@ namespace {
 constexpr std::string_view alphabet = "abcdefghijkmnpqrstuvwxyz23456789";
 constexpr std::size_t letters = 20, letters_in_a_group = 4;
 constexpr std::size_t networks_max = 64;
-constexpr std::array<std::string_view, 1> known_protocols{"pop3"};
 
 Error invalid(std::string text) {
     return {ErrorKind::invalid, std::move(text)};
@@ -79,10 +79,7 @@ Result<void> check_app_password(const AppPassword& app_password) {
         std::ranges::any_of(name, control))
         return invalid(fmt::format("an app password's name has 1 to {} octets and no control characters",
                                    app_password_name_octets_max));
-    for (const std::string& protocol : app_password.protocols)
-        if (std::ranges::find(known_protocols, protocol) == known_protocols.end())
-            return invalid(fmt::format("there are no logins by \"{}\"; there is: {}", protocol,
-                                       fmt::join(known_protocols, ", ")));
+    if (auto good = check_protocols(app_password.protocols); !good) return good;
     if (app_password.networks.size() > networks_max)
         return invalid(
             fmt::format("an app password has at most {} networks; name larger ones", networks_max));

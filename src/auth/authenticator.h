@@ -8,20 +8,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 
+#include "auth/backend.h"
 #include "auth/directory.h"
+#include "auth/verdict.h"
 
 namespace pier::auth {
-
-struct Refused {
-    // busy: more checks are waiting than limits allow; held: the guard does not let the login be checked
-    enum class Why { credentials, disabled, busy, held } why{};
-    std::string text;           // for the client
-    std::string_view reason{};  // for the log, where it is more than `why` says; a literal
-    std::string detail = {};    // for the client too, behind `text`: the administrator's own words
-};
-using Verdict = std::variant<AccountPtr, Refused>;
 
 struct AuthLimits {
     std::size_t threads = 2;               // password checks at once
@@ -31,15 +23,24 @@ struct AuthLimits {
 
 class Authenticator {
   public:
-    // The directory outlives it.
-    Authenticator(Directory& directory, const AuthLimits& limits, Clock clock = system_now);
+    // The directory outlives it. So do the back ends, which have answered everything before it goes; null:
+    // none.
+    Authenticator(Directory& directory, const AuthLimits& limits, Clock clock = system_now,
+                  Backends* backends = nullptr);
     ~Authenticator();  // waits for the checks under way
 
     // `done` runs on a thread of the pool, or before this returns when too many are waiting; post to your
     // event loop. It is called exactly once. An authzid other than the user is refused, unless the user is a
     // master: then the verdict is the account that he asked for.
+    //
+    // Built-in accounts come first. A name that is none of theirs is asked of the back ends, and whoever is
+    // found there has an account from then on, whose passwords are checked by that back end alone.
     void check_password(std::string authzid, std::string user, std::string password,
-                        std::function<void(Verdict)> done);
+                        std::function<void(Verdict)> done, LoginOrigin origin = {});
+
+    // Who receives mail for an address, as Directory::resolve() says it, with those whom the back ends know:
+    // they get an account. `busy`: a back end cannot be asked. Called and calling as above.
+    void find_recipients(std::string local, std::string domain, std::function<void(Result<Recipients>)> done);
 
     // The verdict, if this very password was checked before and neither it nor the account has changed since;
     // absent: ask check_password(). Never waits.
@@ -61,8 +62,17 @@ class Authenticator {
     // They must still be its own: the password may have been changed within the exchange. Never waits.
     Verdict proven(std::string_view authzid, std::string_view user, const wire::ScramKeys& keys) const;
 
-    // Whether the account of that name may log in from there. Never waits.
-    bool admits(std::string_view name, const IpAddress& address) const;
+    // Somebody whose identity is known without a password: by a token, or a certificate. The account of that
+    // name, or why not; nobody logs in so as another, not even a master. App passwords only: that is about
+    // passwords. Never waits.
+    Verdict identified(std::string_view authzid, std::string_view name) const;
+
+    // Why somebody may not log in from there, or by that protocol; absent: he may. He is `name`, whose
+    // password it was (a master, who enters another account), or `entered` itself, if no account has that
+    // name: a back end may know an account by others. Never waits.
+    std::optional<Refused> keeps_out(std::string_view name, const Account& entered,
+                                     const LoginOrigin& origin) const;
+    bool is_master(std::string_view name) const;
 
     // The account's name; for one that does not exist what was typed, in lower case. Never waits.
     std::string name_of(std::string_view user) const;

@@ -40,9 +40,11 @@ Result<void> Directory::Impl::load_domains_and_aliases() {
     const auto domain_records = store.list(DirectoryKind::domain);
     if (!domain_records) return domain_records.error();
     for (const auto& record : *domain_records) {
-        if (const auto read = read_domain(record.value); !read)
+        auto read = read_domain(record.value);
+        if (!read)
             return Error{read.error().kind, fmt::format("domain {}: {}", record.key, read.error().text)};
-        domains.insert(record.key);
+        read->name = record.key;
+        domains.insert_or_assign(record.key, std::move(*read));
     }
     const auto alias_records = store.list(DirectoryKind::alias);
     if (!alias_records) return alias_records.error();
@@ -139,7 +141,11 @@ AccountPtr Directory::find_login(std::string_view name) const {
     const auto [local, domain] = split_address(folded);
     std::shared_lock lock(impl_->reading);
     if (auto account = impl_->account(folded)) return account;
-    return impl_->domains.contains(domain) ? impl_->account(local) : nullptr;
+    if (!impl_->domains.contains(domain)) return nullptr;
+    const std::string_view canonical = impl_->canonical(domain);
+    if (canonical != domain)
+        if (auto account = impl_->account(fmt::format("{}@{}", local, canonical))) return account;
+    return impl_->account(local);
 }
 
 std::vector<AccountPtr> Directory::accounts() const {
@@ -159,31 +165,80 @@ std::vector<Alias> Directory::aliases() const {
     return out;
 }
 
+bool Directory::has_domain(std::string_view name) const {
+    const std::string folded = fold_name(name);
+    std::shared_lock lock(impl_->reading);
+    return impl_->domains.contains(folded);
+}
+
 std::vector<Domain> Directory::domains() const {
     std::vector<Domain> out;
     std::shared_lock lock(impl_->reading);
-    for (const auto& name : impl_->domains)
-        out.push_back({name});
+    for (const auto& [name, domain] : impl_->domains)
+        out.push_back(domain);
     return out;
 }
 
-void Directory::Impl::expand(std::string_view name, std::set<std::string, std::less<>>& seen,
-                             std::vector<AccountPtr>& out) const {
-    if (out.size() >= recipients_max || !seen.emplace(name).second) return;
-    if (auto found = account(name)) {
-        out.push_back(std::move(found));
-        return;
-    }
-    const auto alias = aliases.find(name);
-    if (alias == aliases.end()) return;
-    for (const auto& target : alias->second)
-        expand(target, seen, out);
+std::optional<Domain> Directory::domain(std::string_view name) const {
+    const std::string folded = fold_name(name);
+    std::shared_lock lock(impl_->reading);
+    const auto at = impl_->domains.find(folded);
+    return at == impl_->domains.end() ? std::nullopt : std::optional(at->second);
 }
 
-Result<std::vector<AccountPtr>> Directory::resolve(std::string_view local_part,
-                                                   std::string_view domain_part) const {
+std::vector<AccountPtr> Directory::accounts_of(std::string_view domain) const {
+    const std::string folded = fold_name(domain);
+    std::vector<AccountPtr> out;
+    std::shared_lock lock(impl_->reading);
+    for (const auto& [name, account] : impl_->accounts)
+        if (split_address(name).second == folded) out.push_back(account);
+    return out;
+}
+
+void Directory::use_separator(std::string separator) {
+    std::unique_lock lock(impl_->reading);
+    impl_->separator = std::move(separator);
+}
+
+bool Directory::Impl::expand(std::string_view name, std::set<std::string, std::less<>>& seen,
+                             Recipients& out) const {
+    const std::string folded = fold_name(name);
+    if (out.accounts.size() + out.elsewhere.size() >= recipients_max || !seen.insert(folded).second)
+        return true;
+    if (const auto found = account(folded)) {
+        bool anybody = found->keep_copy || found->forward.empty();
+        if (anybody) out.accounts.push_back(found);
+        for (const auto& target : found->forward) {
+            const bool led = expand(target, seen, out);
+            anybody = anybody || led;
+        }
+        // What it forwards to is gone: the mail is not lost for that.
+        if (!anybody) out.accounts.push_back(found);
+        return true;
+    }
+    if (const auto alias = aliases.find(folded); alias != aliases.end()) {
+        bool anybody = false;
+        for (const auto& target : alias->second) {
+            const bool led = expand(target, seen, out);
+            anybody = anybody || led;
+        }
+        return anybody;
+    }
+    const std::string_view domain = split_address(folded).second;
+    if (domain.empty() || domains.contains(domain)) return false;
+    out.elsewhere.emplace_back(name);
+    return true;
+}
+
+std::string_view Directory::Impl::without_detail(std::string_view local) const {
+    if (separator.empty()) return {};
+    const std::size_t at = local.find(separator);
+    return at == std::string_view::npos ? std::string_view() : local.substr(0, at);
+}
+
+Result<Recipients> Directory::resolve(std::string_view local_part, std::string_view domain_part) const {
     const std::string whole = fold_name(local_part);
-    const std::string domain = fold_name(domain_part);
+    std::string domain = fold_name(domain_part);
     const std::string_view local = whole;
     // What the reply repeats is a name, and no line end or escape that a quoted local part brought.
     const Error nobody{ErrorKind::not_found, account_name(local)
@@ -197,6 +252,7 @@ Result<std::vector<AccountPtr>> Directory::resolve(std::string_view local_part,
     std::shared_lock lock(impl_->reading);
     if (!domain.empty() && !impl_->domains.contains(domain))
         return Error{ErrorKind::not_found, fmt::format("this server does not receive mail for {}", domain)};
+    domain = std::string(impl_->canonical(domain));
 
     std::vector<std::string> tried;
     const auto try_names = [&](std::string_view name) {
@@ -205,15 +261,17 @@ Result<std::vector<AccountPtr>> Directory::resolve(std::string_view local_part,
     };
     try_names(local);
     // Sub-addressing (RFC 5233): ada+lists is Ada's, unless somebody has just that name.
-    if (const std::size_t plus = local.find('+'); plus != std::string_view::npos && plus > 0)
-        try_names(local.substr(0, plus));
+    if (const std::string_view plain = impl_->without_detail(local); !plain.empty()) try_names(plain);
     if (!domain.empty()) tried.push_back("@" + domain);
 
     for (const auto& name : tried) {
         if (name.empty() || !impl_->known(name)) continue;
         std::set<std::string, std::less<>> seen;
-        std::vector<AccountPtr> out;
+        Recipients out;
         impl_->expand(name, seen, out);
+        // They all forward to each other, and none keeps a copy.
+        if (const AccountPtr found = impl_->account(name); found && out.empty())
+            out.accounts.push_back(found);
         if (!out.empty()) return out;
         return Error{ErrorKind::not_found, fmt::format("the alias {} leads to no account", name)};
     }

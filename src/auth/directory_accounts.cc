@@ -5,6 +5,8 @@
 
 #include "auth/directory_state.h"
 #include "auth/name.h"
+#include "auth/sender.h"
+#include "auth/totp.h"
 #include "base/utf8.h"
 
 namespace pier::auth {
@@ -13,6 +15,7 @@ namespace {
 
 constexpr std::size_t disabled_text_octets_max = 200;
 constexpr std::size_t account_networks_max = 100;  // in each list
+constexpr std::size_t forward_max = 100;
 
 Error invalid(std::string text) {
     return {ErrorKind::invalid, std::move(text)};
@@ -58,6 +61,12 @@ Result<void> set_password(Account& account, const std::optional<std::string>& pa
     return {};
 }
 
+// A password of our own would go on to work when the back end does not know the user any more.
+Error kept_elsewhere(const Account& account) {
+    return invalid(fmt::format("the passwords of {} are checked by the back end {}; change them there",
+                               account.name, account.backend));
+}
+
 // A change that is not wanted any more, because the account is another one by now or gone: no failure.
 Error moot(std::string text) {
     return {ErrorKind::exists, std::move(text)};
@@ -84,6 +93,39 @@ Result<AccountPtr> Directory::Impl::change_account(
     return out;
 }
 
+Result<AccountPtr> Directory::Impl::add_account(Account account) {
+    std::unique_lock lock(changing);
+    const std::string_view domain = split_address(account.name).second;
+    if (!domain.empty() && !domains.contains(domain))
+        return Error{
+            ErrorKind::not_found,
+            fmt::format("the domain {0} is not known here; add it first with 'pier domain add {0}'", domain)};
+    if (auto good = takes_names(domain); !good) return good.error();
+    if (accounts.contains(account.name))
+        return Error{ErrorKind::exists, fmt::format("there is an account {} already", account.name)};
+    if (aliases.contains(account.name))
+        return Error{
+            ErrorKind::exists,
+            fmt::format("{0} is an alias; remove it first with 'pier alias remove {0}'", account.name)};
+    if (half_removed.contains(account.name))
+        return Error{ErrorKind::busy,
+                     fmt::format("the removal of an earlier account {0} has not been finished; finish "
+                                 "it with 'pier account remove {0}'",
+                                 account.name)};
+    const auto id = put(DirectoryKind::account, account.name, 0, write_account(account, Presence::living));
+    if (!id) return id.error();
+    account.id = store::AccountId{*id};
+    if (const auto inbox = give_inbox(account); !inbox) {
+        // Refused means absent, also after the next start.
+        (void)remove_mail_and_record(account.id, account.name);
+        return inbox.error();
+    }
+    AccountPtr out = publish(std::move(account));
+    lock.unlock();
+    tell(out->name);
+    return out;
+}
+
 Result<AccountPtr> Directory::add(const NewAccount& wanted) {
     auto name = account_name(wanted.name);
     if (!name) return name.error();
@@ -95,39 +137,11 @@ Result<AccountPtr> Directory::add(const NewAccount& wanted) {
     const auto given = [](const std::string& text) {
         return text.empty() ? std::nullopt : std::optional<std::string>(text);
     };
-    std::unique_lock changing(impl_->changing, std::defer_lock);
     // Hashing comes before the lock: it takes long, and a list of accounts is added by several threads.
     if (auto set = set_password(account, given(wanted.password), given(wanted.password_scheme)); !set)
         return set.error();
 
-    changing.lock();
-    const std::string_view domain = split_address(*name).second;
-    if (!domain.empty() && !impl_->domains.contains(domain))
-        return Error{
-            ErrorKind::not_found,
-            fmt::format("the domain {0} is not known here; add it first with 'pier domain add {0}'", domain)};
-    if (impl_->accounts.contains(*name))
-        return Error{ErrorKind::exists, fmt::format("there is an account {} already", *name)};
-    if (impl_->aliases.contains(*name))
-        return Error{ErrorKind::exists,
-                     fmt::format("{0} is an alias; remove it first with 'pier alias remove {0}'", *name)};
-    if (impl_->half_removed.contains(*name))
-        return Error{ErrorKind::busy,
-                     fmt::format("the removal of an earlier account {0} has not been finished; finish "
-                                 "it with 'pier account remove {0}'",
-                                 *name)};
-    const auto id = impl_->put(DirectoryKind::account, *name, 0, write_account(account, Presence::living));
-    if (!id) return id.error();
-    account.id = store::AccountId{*id};
-    if (const auto inbox = impl_->give_inbox(account); !inbox) {
-        // Refused means absent, also after the next start.
-        (void)impl_->remove_mail_and_record(account.id, account.name);
-        return inbox.error();
-    }
-    AccountPtr out = impl_->publish(std::move(account));
-    changing.unlock();
-    impl_->tell(out->name);
-    return out;
+    return impl_->add_account(std::move(account));
 }
 
 Result<AccountPtr> Directory::change(std::string_view name, const AccountChange& wanted) {
@@ -137,15 +151,33 @@ Result<AccountPtr> Directory::change(std::string_view name, const AccountChange&
         if (networks && networks->size() > account_networks_max)
             return invalid(fmt::format("an account has at most {} networks in a list; name larger networks",
                                        account_networks_max));
+    if (wanted.protocols && *wanted.protocols)
+        if (auto good = check_protocols(**wanted.protocols); !good) return good.error();
+    const auto send_as = check_send_as(wanted.send_as.value_or(std::vector<std::string>()));
+    if (!send_as) return send_as.error();
     if (wanted.disabled_text)
         if (auto good = check_disabled_text(*wanted.disabled_text); !good) return good.error();
 
+    if (wanted.forward && wanted.forward->size() > forward_max)
+        return invalid(fmt::format("an account forwards to at most {} addresses; name an alias that has them",
+                                   forward_max));
+
     return impl_->change_account(name, [&](Account& account) -> Result<void> {
+        if (wanted.forward) {
+            auto targets = impl_->good_targets(account.name, *wanted.forward);
+            if (!targets) return targets.error();
+            account.forward = std::move(*targets);
+        }
+        if (wanted.keep_copy) account.keep_copy = *wanted.keep_copy;
+        if (account.forward.empty()) account.keep_copy = true;
         if (wanted.password || wanted.password_scheme) {
+            if (!account.backend.empty()) return kept_elsewhere(account);
             account.password = std::move(hashed.password);
             account.scram_sha1 = std::move(hashed.scram_sha1);
             account.scram_sha256 = std::move(hashed.scram_sha256);
         }
+        if (wanted.app_passwords_only.value_or(false) && !account.backend.empty())
+            return kept_elsewhere(account);
         if (wanted.quota_octets) account.quota_octets = *wanted.quota_octets;
         if (wanted.disabled) account.disabled = *wanted.disabled;
         if (wanted.exclusive) account.exclusive = *wanted.exclusive;
@@ -154,6 +186,8 @@ Result<AccountPtr> Directory::change(std::string_view name, const AccountChange&
         if (wanted.disabled_text) account.disabled_text = *wanted.disabled_text;
         if (wanted.allow) account.networks.allow = *wanted.allow;
         if (wanted.deny) account.networks.deny = *wanted.deny;
+        if (wanted.protocols) account.protocols = *wanted.protocols;
+        if (wanted.send_as) account.send_as = *send_as;
         return {};
     });
 }
@@ -174,6 +208,7 @@ Result<void> Directory::upgrade_password(std::string_view name, std::string_view
 Result<AccountPtr> Directory::add_app_password(std::string_view name, const AppPassword& app_password) {
     if (auto good = check_app_password(app_password); !good) return good.error();
     return impl_->change_account(name, [&](Account& account) -> Result<void> {
+        if (!account.backend.empty()) return kept_elsewhere(account);
         const auto same = [&](const AppPassword& one) { return one.name == app_password.name; };
         if (std::ranges::any_of(account.app_passwords, same))
             return Error{ErrorKind::exists,
@@ -212,6 +247,49 @@ Result<void> Directory::note_app_password_use(std::string_view name, std::string
     }));
 }
 
+// ---- the second factor ----
+
+Result<AccountPtr> Directory::begin_second_factor(std::string_view name, std::string_view secret) {
+    return impl_->change_account(name, [&](Account& account) -> Result<void> {
+        if (!account.backend.empty()) return kept_elsewhere(account);
+        if (account.has_second_factor())
+            return Error{ErrorKind::exists,
+                         fmt::format("{0} has a second factor already; for a new one first remove it with "
+                                     "'pier account second-factor remove {0}'",
+                                     account.name)};
+        account.second_factor = SecondFactor{.secret = std::string(secret)};
+        return {};
+    });
+}
+
+Result<AccountPtr> Directory::confirm_second_factor(std::string_view name, std::string_view code, Time now) {
+    return impl_->change_account(name, [&](Account& account) -> Result<void> {
+        if (!account.second_factor)
+            return Error{ErrorKind::not_found,
+                         fmt::format("{0} has no second factor; 'pier account second-factor start {0}' makes "
+                                     "one",
+                                     account.name)};
+        SecondFactor& factor = *account.second_factor;
+        const auto step = totp_accepts(factor.secret, code, now, factor.used_step);
+        if (!step)
+            return invalid(
+                "that is not the code of this half minute, or it was used before; wait for the next "
+                "one, and see that the clocks of both machines are right");
+        factor.used_step = *step;
+        factor.confirmed = true;
+        return {};
+    });
+}
+
+Result<AccountPtr> Directory::remove_second_factor(std::string_view name) {
+    return impl_->change_account(name, [&](Account& account) -> Result<void> {
+        if (!account.second_factor)
+            return Error{ErrorKind::not_found, fmt::format("{} has no second factor", account.name)};
+        account.second_factor.reset();
+        return {};
+    });
+}
+
 Result<void> Directory::remove(std::string_view name) {
     const std::string folded = fold_name(name);
     std::unique_lock changing(impl_->changing);
@@ -228,6 +306,11 @@ Result<void> Directory::remove(std::string_view name) {
             fmt::format("the alias {0} leads to {1}; first give it other targets ('pier alias add {0} …') or "
                         "remove it ('pier alias remove {0}')",
                         alias, folded));
+    if (const std::string other = impl_->account_forwarding_to(folded); !other.empty())
+        return invalid(
+            fmt::format("{0} forwards its mail to {1}; end that first with 'pier account change "
+                        "{0} --forward none'",
+                        other, folded));
 
     // From here on nobody logs in or gets mail, and a crash does not bring the account back.
     if (auto marked = impl_->put(*present, Presence::being_removed); !marked) return marked.error();

@@ -1,5 +1,6 @@
-// What the directory holds, and its way to the store; shared by the three files of the directory: loading and
-// reading (directory.cc), accounts (directory_accounts.cc), aliases and domains (directory_addresses.cc).
+// What the directory holds, and its way to the store; shared by the files of the directory: loading and
+// reading (directory.cc), accounts (directory_accounts.cc), aliases and domains (directory_addresses.cc),
+// accounts of back ends (directory_backends.cc).
 #pragma once
 
 #include <functional>
@@ -37,7 +38,8 @@ struct Directory::Impl {
     std::map<std::string, AccountPtr, std::less<>> accounts;
     std::unordered_map<std::uint64_t, AccountPtr> accounts_by_id;
     std::map<std::string, std::vector<std::string>, std::less<>> aliases;
-    std::set<std::string, std::less<>> domains;
+    std::map<std::string, Domain, std::less<>> domains;
+    std::string separator = "+";
     std::vector<std::function<void(std::string_view)>> listeners;
 
     std::string secret;
@@ -63,6 +65,9 @@ struct Directory::Impl {
     Result<AccountPtr> change_account(std::string_view name,
                                       const std::function<Result<void>(Account& account)>& make_change);
 
+    // A new one, whose name is in its normal form; refused as Directory::add() refuses.
+    Result<AccountPtr> add_account(Account account);
+
     Result<void> load_secret();
     Result<void> load_domains_and_aliases();
     Result<void> load_accounts();
@@ -74,12 +79,33 @@ struct Directory::Impl {
         const auto at = accounts.find(name);
         return at == accounts.end() ? nullptr : at->second;
     }
+    // Somebody's who is not kept by a back end.
+    bool taken_here(std::string_view name) const {
+        const AccountPtr found = account(name);
+        return found ? found->backend.empty() : aliases.contains(name);
+    }
     bool known(std::string_view name) const { return accounts.contains(name) || aliases.contains(name); }
     bool leads_to(std::string_view from, std::string_view name) const;
     std::string alias_with_target(std::string_view name) const;
+    std::string account_forwarding_to(std::string_view name) const;
     const std::string* first_of_domain(std::string_view domain) const;
-    void expand(std::string_view name, std::set<std::string, std::less<>>& seen,
-                std::vector<AccountPtr>& out) const;
+    // The domain whose addresses this one has: itself, unless it is an alias.
+    std::string_view canonical(std::string_view domain) const {
+        const auto at = domains.find(domain);
+        return at == domains.end() || at->second.alias_of.empty() ? domain : at->second.alias_of;
+    }
+    // False: the name leads to nobody.
+    bool expand(std::string_view name, std::set<std::string, std::less<>>& seen, Recipients& out) const;
+    // What an alias or an account called `from` may lead to, in its normal form: somebody here, or an address
+    // of another server.
+    Result<std::vector<std::string>> good_targets(const std::string& from,
+                                                  const std::vector<std::string>& targets) const;
+    // Whether accounts and aliases may have addresses in that domain.
+    Result<void> takes_names(std::string_view domain) const;
+    Result<std::string> good_alias_of(const std::string& name, std::string_view alias_of) const;
+    std::string alias_of_domain(std::string_view domain) const;
+    // `local` without what its owner has added; empty: it has nothing added.
+    std::string_view without_detail(std::string_view local) const;
 
     // Publishes a changed account and tells the listeners.
     AccountPtr publish(Account account) {

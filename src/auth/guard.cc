@@ -117,6 +117,7 @@ void Guard::strike(const IpAddress& address, std::string_view what) {
         const Network network = Network::of_one(address);
         GuardEntry& entry = addresses_.get(network.text(), now);
         const auto most = static_cast<double>(settings_.scans_max);
+        ++strikes_;
         entry.scans.add(now, most, settings_.window);
         changes_.any = true;
         if (full(entry.scans, most))
@@ -183,6 +184,7 @@ Guard::Decision Guard::begin(const IpAddress& address, std::string_view name) {
     ++accounts_.get(name, now).in_flight;
     ++pairs_.get(parties.pair_key, now).in_flight;
     ++in_flight_;
+    if (delay.count() > 0) ++logins_delayed_;
     return Attempt(this, address, std::string(name), delay);
 }
 
@@ -251,6 +253,7 @@ void Guard::put_block(GuardEntry& entry, Block block, std::vector<Block>& news) 
     for (std::uint32_t i = 0; i < entry.blocks && time < settings_.block_time_max; ++i)
         time *= 2;
     ++entry.blocks;
+    ++blocks_made_;
     entry.blocked_until = now + std::min(time, settings_.block_time_max);
     entry.why = block.reason;
     any_block_ = true;

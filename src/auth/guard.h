@@ -149,6 +149,7 @@ class Guard {
     struct Counts {
         std::uint64_t addresses = 0, accounts = 0, pairs = 0, blocked = 0;  // now
         std::uint64_t connections_refused = 0, logins_refused = 0;          // since the start
+        std::uint64_t logins_delayed = 0, strikes = 0, blocks = 0;          // the same; blocks made
     };
     Counts counts() const;
 
@@ -217,6 +218,7 @@ class Guard {
     bool stopped_ = false;
     Changes changes_;
     std::uint64_t connections_refused_ = 0, logins_refused_ = 0;
+    std::uint64_t logins_delayed_ = 0, strikes_ = 0, blocks_made_ = 0;
 
     std::atomic<bool> any_block_ = false;  // there may be one
 };

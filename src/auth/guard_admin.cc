@@ -154,7 +154,10 @@ Guard::Counts Guard::counts() const {
             .pairs = pairs_.rows().size(),
             .blocked = blocked,
             .connections_refused = connections_refused_,
-            .logins_refused = logins_refused_};
+            .logins_refused = logins_refused_,
+            .logins_delayed = logins_delayed_,
+            .strikes = strikes_,
+            .blocks = blocks_made_};
 }
 
 }  // namespace pier::auth

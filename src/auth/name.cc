@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t domain_octets_max = 253;
 constexpr std::size_t label_octets_max = 63;
 constexpr std::string_view marks_allowed = "._-+'=&#";
+constexpr std::string_view atom_marks = ".!#$%&'*+-/=?^_`{|}~";  // RFC 5322 §3.2.3, and the dot
 
 Error invalid(std::string text) {
     return {ErrorKind::invalid, std::move(text)};
@@ -99,6 +100,20 @@ Result<std::string> alias_address(std::string_view address) {
     auto domain = domain_name(address.substr(1));
     if (!domain) return domain.error();
     return "@" + *domain;
+}
+
+Result<std::string> outside_address(std::string_view address) {
+    const auto [local, domain] = split_address(address);
+    if (address.size() > name_octets_max)
+        return invalid(fmt::format("the address is longer than {} octets", name_octets_max));
+    if (local.size() == address.size()) return invalid("the address has no domain");
+    if (local.empty()) return invalid("the address has nothing before the @");
+    if (auto good = check_characters(fold_name(local), "address", atom_marks); !good) return good.error();
+    if (local.starts_with('.') || local.ends_with('.') || local.find("..") != std::string_view::npos)
+        return invalid("what stands before the @ may not begin or end with a dot, nor have two in a row");
+    auto good = domain_name(domain);
+    if (!good) return good.error();
+    return fmt::format("{}@{}", local, *good);
 }
 
 Result<std::string> domain_name(std::string_view name) {

@@ -26,6 +26,10 @@ Result<std::string> account_name(std::string_view name);
 // The same, or "@example.org": everything for the domain that nobody else receives.
 Result<std::string> alias_address(std::string_view address);
 
+// "Zoe@Example.net": an address of another server, its domain in lower case; the local part is whatever that
+// server makes of it. `invalid` unless it can be written without quotes.
+Result<std::string> outside_address(std::string_view address);
+
 // "Example.org": labels of letters, digits and hyphens (RFC 1123 §2.1), or of UTF-8 letters.
 Result<std::string> domain_name(std::string_view name);
 

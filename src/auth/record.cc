@@ -118,6 +118,21 @@ class Reader {
             out.push_back(std::move(one));
         }
     }
+    void read(json::string_view name, Protocols& out) {
+        if (object_.contains(name)) read(name, out.emplace());
+    }
+    void read(json::string_view name, std::optional<SecondFactor>& out) {
+        const json::value* member = object_.if_contains(name);
+        if (member == nullptr) return;
+        if (!member->is_object()) return fail(name);
+        Reader inner(member->get_object());
+        SecondFactor factor;
+        inner.read_base64("secret", factor.secret);
+        inner.read("confirmed", factor.confirmed);
+        inner.read("used_step", factor.used_step);
+        if (!inner.wrong_.empty() || factor.secret.empty()) return fail(name);
+        out = std::move(factor);
+    }
     void read(json::string_view name, Networks& out) {
         const json::value* member = object_.if_contains(name);
         if (member == nullptr) return;
@@ -183,6 +198,12 @@ std::string write_account(const Account& account, Presence presence) {
     if (account.exclusive) out["exclusive"] = true;
     if (!account.networks.allow.empty()) out["allow"] = write_networks(account.networks.allow);
     if (!account.networks.deny.empty()) out["deny"] = write_networks(account.networks.deny);
+    if (account.protocols)
+        out["protocols"] = json::array(account.protocols->begin(), account.protocols->end());
+    if (account.second_factor)
+        out["second_factor"] = {{"secret", wire::base64_encode(account.second_factor->secret)},
+                                {"confirmed", account.second_factor->confirmed},
+                                {"used_step", account.second_factor->used_step}};
     if (!account.app_passwords.empty()) {
         json::array all;
         for (const AppPassword& one : account.app_passwords)
@@ -191,6 +212,13 @@ std::string write_account(const Account& account, Presence presence) {
     }
     if (account.app_passwords_only) out["app_passwords_only"] = true;
     if (account.master) out["master"] = true;
+    if (!account.send_as.empty())
+        out["send_as"] = json::array(account.send_as.begin(), account.send_as.end());
+    if (!account.backend.empty()) out["backend"] = account.backend;
+    if (!account.forward.empty()) {
+        out["forward"] = json::array(account.forward.begin(), account.forward.end());
+        out["keep_copy"] = account.keep_copy;
+    }
     if (presence == Presence::being_removed) out["being_removed"] = true;
     return json::serialize(out);
 }
@@ -214,9 +242,15 @@ Result<AccountRecord> read_account(std::string_view value) {
     reader.read("exclusive", out.account.exclusive);
     reader.read("allow", out.account.networks.allow);
     reader.read("deny", out.account.networks.deny);
+    reader.read("protocols", out.account.protocols);
+    reader.read("second_factor", out.account.second_factor);
     reader.read("app_passwords", out.account.app_passwords);
     reader.read("app_passwords_only", out.account.app_passwords_only);
     reader.read("master", out.account.master);
+    reader.read("send_as", out.account.send_as);
+    reader.read("backend", out.account.backend);
+    reader.read("forward", out.account.forward);
+    reader.read("keep_copy", out.account.keep_copy);
     reader.read("being_removed", being_removed);
     if (!reader.wrong().empty()) return corrupt(reader.wrong());
     out.account.created = Time(std::chrono::microseconds(created_us));
@@ -244,13 +278,22 @@ Result<std::vector<std::string>> read_alias(std::string_view value) {
     return out;
 }
 
-std::string write_domain() {
-    return json::serialize(with_version());
+std::string write_domain(const Domain& domain) {
+    json::object out = with_version();
+    if (!domain.alias_of.empty()) out["alias_of"] = domain.alias_of;
+    if (domain.quota_octets != 0) out["quota_octets"] = domain.quota_octets;
+    return json::serialize(out);
 }
 
-Result<void> read_domain(std::string_view value) {
-    if (const auto object = parse(value); !object) return object.error();
-    return {};
+Result<Domain> read_domain(std::string_view value) {
+    const auto object = parse(value);
+    if (!object) return object.error();
+    Domain out;
+    Reader reader(*object);
+    reader.read("alias_of", out.alias_of);
+    reader.read("quota_octets", out.quota_octets);
+    if (!reader.wrong().empty()) return corrupt(reader.wrong());
+    return out;
 }
 
 std::string write_secret(std::string_view secret) {

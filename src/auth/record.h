@@ -23,14 +23,14 @@ struct AccountRecord {
 
 std::string write_account(const Account& account, Presence presence);
 std::string write_alias(const std::vector<std::string>& targets);
-std::string write_domain();
+std::string write_domain(const Domain& domain);  // without its name, which is the record's key
 std::string write_secret(std::string_view secret);
 
 // `corrupt` for anything that write_… did not write; the text names the member, and a newer version by its
 // number.
 Result<AccountRecord> read_account(std::string_view value);
 Result<std::vector<std::string>> read_alias(std::string_view value);
-Result<void> read_domain(std::string_view value);
+Result<Domain> read_domain(std::string_view value);
 Result<std::string> read_secret(std::string_view value);
 
 }  // namespace pier::auth

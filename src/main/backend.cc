@@ -11,13 +11,19 @@
 #include "admin/client.h"
 #include "admin/guard_methods.h"
 #include "admin/methods.h"
+#include "admin/second_factor_methods.h"
 #include "auth/directory.h"
 #include "base/log.h"
 #include "delivery/delivery.h"
+#include "main/backend_processes.h"
+#include "main/config_delivery.h"
+#include "main/config_queue.h"
 #include "main/guard_file.h"
 #include "main/maildrop_methods.h"
+#include "main/message_methods.h"
 #include "main/methods.h"
 #include "main/privileges.h"
+#include "main/queue_methods.h"
 #include "main/store_options.h"
 
 namespace pier::program {
@@ -57,10 +63,13 @@ class StoreBackend : public Backend {
     }
 
   private:
-    static delivery::Settings delivery_settings(const Config& config) {
-        return {config.server.hostname, config.lmtp.over_quota == OverQuota::permanent
-                                            ? delivery::OverQuota::permanent
-                                            : delivery::OverQuota::temporary};
+    // Read when it is first asked for: it may be long.
+    Result<queue::MailQueue*> find_queue() {
+        if (queue_) return queue_.get();
+        auto opened = std::make_unique<queue::MailQueue>(*store_, queue_settings_, system_now);
+        if (auto read = opened->open(); !read) return read.error();
+        queue_ = std::move(opened);
+        return queue_.get();
     }
 
     StoreBackend(const Config& config, std::unique_ptr<store::Store> store)
@@ -69,14 +78,21 @@ class StoreBackend : public Backend {
           delivery_(*store_, directory_, delivery_settings(config), system_now),
           keeper_(*store_, config.pop3.policy, system_now),
           guard_(config.guard.settings, system_now),
-          guard_file_(guard_, config.server.data_folder) {
+          guard_file_(guard_, config.server.data_folder),
+          queue_settings_(queue_settings(config)) {
         admin::add_directory_methods(api_, directory_, *store_);
         admin::add_app_password_methods(api_, directory_);
+        admin::add_second_factor_methods(api_, directory_);
+        add_backend_methods(api_, nullptr);
         add_mail_methods(api_, *store_, directory_, delivery_);
         add_maildrop_methods(api_, directory_, keeper_);
+        add_message_methods(api_, *store_, directory_, keeper_, system_now);
         add_store_methods(api_, *store_);
         admin::add_guard_methods(api_, guard_);
+        add_queue_methods(
+            api_, [this] { return find_queue(); }, Sends::no);
         guard_file_.load();
+        directory_.use_separator(config.delivery.subaddress_separator);
     }
 
     std::unique_ptr<store::Store> store_;
@@ -85,6 +101,8 @@ class StoreBackend : public Backend {
     maildrop::Keeper keeper_;
     auth::Guard guard_;
     GuardFile guard_file_;
+    const queue::QueueSettings queue_settings_;
+    std::unique_ptr<queue::MailQueue> queue_;
     admin::Api api_;
 };
 

@@ -8,106 +8,34 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "backends/kinds.h"
+#include "main/config_acme.h"
+#include "main/config_backends.h"
+#include "main/config_delivery.h"
+#include "main/config_fields.h"
+#include "main/config_oauth.h"
+#include "main/config_queue.h"
+#include "main/config_submission.h"
+#include "main/config_watch.h"
+
 namespace pier::program {
 namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::uint64_t kib = 1ull << 10, mib = 1ull << 20, gib = 1ull << 30;
-constexpr std::uint64_t minute = 60, hour = 3600, day = 24 * hour;
-
 // The words of the file for each enumerator, in the enum's order.
-constexpr std::array protocol_words{"pop3"sv, "pop3s"sv, "lmtp"sv};
+constexpr std::array protocol_words{"pop3"sv,        "pop3s"sv, "lmtp"sv,      "smtp"sv,   "submission"sv,
+                                    "submissions"sv, "acme"sv,  "acme-http"sv, "metrics"sv};
 constexpr std::array tls_policy_words{"intermediate"sv, "modern"sv};
+constexpr std::array client_name_words{"san-email"sv, "san-dns"sv, "cn"sv};
 constexpr std::array tls_words{"auto"sv, "none"sv, "starttls"sv, "implicit"sv};
 constexpr std::array clear_login_words{"never"sv, "loopback"sv, "always"sv};
 constexpr std::array level_words{"debug"sv, "info"sv, "warning"sv, "error"sv};
 constexpr std::array format_words{"logfmt"sv, "json"sv};
+constexpr std::array scram_words{"auto"sv, "on"sv, "off"sv};
 constexpr std::array over_quota_words{"temporary"sv, "permanent"sv};
 constexpr std::array deleted_words{"removed"sv, "trash"sv, "hidden"sv};
 constexpr std::uint64_t days_max = 36'500;
-
-struct Range {
-    std::uint64_t min = 0, max = 0;
-};
-
-// `at` gives the field's place in a Config: see AT below.
-template <class At>
-Field number(std::string_view key, Kind kind, At at, Range range, std::string_view help) {
-    Field field{.key = key, .kind = kind, .help = help, .min = range.min, .max = range.max};
-    using Type = std::remove_cvref_t<decltype(at(std::declval<Config&>(), 0))>;
-    field.get = [at](const Config& config, std::size_t index) -> Value {
-        if constexpr (std::is_same_v<Type, seconds>)
-            return static_cast<std::uint64_t>(at(config, index).count());
-        else
-            return static_cast<std::uint64_t>(at(config, index));
-    };
-    field.set = [at](Config& config, std::size_t index, const Value& value) {
-        at(config, index) = static_cast<Type>(std::get<std::uint64_t>(value));
-    };
-    return field;
-}
-
-template <class At>
-Field count(std::string_view key, At at, Range range, std::string_view help) {
-    return number(key, Kind::count, at, range, help);
-}
-
-template <class At>
-Field octets(std::string_view key, At at, Range range, std::string_view help) {
-    return number(key, Kind::octets, at, range, help);
-}
-
-template <class At>
-Field duration(std::string_view key, At at, Range range, std::string_view help) {
-    return number(key, Kind::duration, at, range, help);
-}
-
-template <class At>
-Field text(std::string_view key, Kind kind, At at, std::size_t octets_max, std::string_view help) {
-    Field field{.key = key, .kind = kind, .help = help, .min = 0, .max = octets_max};
-    field.get = [at](const Config& config, std::size_t index) -> Value { return at(config, index); };
-    field.set = [at](Config& config, std::size_t index, const Value& value) {
-        at(config, index) = std::get<std::string>(value);
-    };
-    return field;
-}
-
-template <class At>
-Field flag(std::string_view key, At at, std::string_view help) {
-    Field field{.key = key, .kind = Kind::flag, .help = help};
-    field.get = [at](const Config& config, std::size_t index) -> Value { return at(config, index); };
-    field.set = [at](Config& config, std::size_t index, const Value& value) {
-        at(config, index) = std::get<bool>(value);
-    };
-    return field;
-}
-
-template <class At>
-Field word(std::string_view key, At at, std::span<const std::string_view> words, std::string_view help) {
-    Field field{.key = key, .kind = Kind::word, .help = help, .words = {words.begin(), words.end()}};
-    using Enum = std::remove_cvref_t<decltype(at(std::declval<Config&>(), 0))>;
-    field.get = [at, words](const Config& config, std::size_t index) -> Value {
-        return std::string(words[static_cast<std::size_t>(at(config, index))]);
-    };
-    field.set = [at, words](Config& config, std::size_t index, const Value& value) {
-        const auto found = std::find(words.begin(), words.end(), std::get<std::string>(value));
-        at(config, index) = static_cast<Enum>(found - words.begin());
-    };
-    return field;
-}
-
-template <class At>
-Field networks(std::string_view key, At at, std::size_t networks_max, std::string_view help) {
-    Field field{.key = key, .kind = Kind::networks, .help = help, .min = 0, .max = networks_max};
-    field.get = [at](const Config& config, std::size_t index) -> Value {
-        return texts_of(at(config, index));
-    };
-    field.set = [at](Config& config, std::size_t index, const Value& value) {
-        at(config, index) = *parse_networks(std::get<std::vector<std::string>>(value));
-    };
-    return field;
-}
 
 #define AT(member)                      \
     [](auto& c, std::size_t) -> auto& { \
@@ -122,8 +50,7 @@ Field networks(std::string_view key, At at, std::size_t networks_max, std::strin
         return c.certificates[i].member;  \
     }
 
-constexpr std::size_t path_octets_max = 4095;  // PATH_MAX with its NUL
-constexpr std::size_t networks_max = 1000;     // in one list: each connection is compared with all of them
+constexpr std::size_t networks_max = 1000;  // in one list: each connection is compared with all of them
 
 Section server_section() {
     return {
@@ -187,21 +114,39 @@ Section store_section() {
 }
 
 Section tls_section() {
-    return {.name = "tls",
-            .help =
-                "The certificate of this server. Without one there is no TLS, and passwords are taken only "
-                "over loopback.",
-            .reload = "`pier reload` reads the files again.",
-            .fields = {
-                text("certificate", Kind::path, AT(tls.certificate), path_octets_max,
-                     "A PEM file: the certificate, then those that lead from it to its authority."),
-                text("key", Kind::path, AT(tls.key), path_octets_max,
-                     "A PEM file with the private key. Empty: it is in the certificate's file."),
-                word("policy", AT(tls.policy), tls_policy_words,
-                     "Mozilla's: intermediate takes TLS 1.2 and 1.3, modern 1.3 alone."),
-                duration("handshake_timeout", AT(tls.handshake_timeout), {1, 5 * minute},
-                         "How long a client may take for the handshake."),
-            }};
+    return {
+        .name = "tls",
+        .help =
+            "The certificate of this server. Without one there is no TLS, and passwords are taken only "
+            "over loopback.",
+        .reload = "`pier reload` reads the files again.",
+        .fields = {
+            text("certificate", Kind::path, AT(tls.certificate), path_octets_max,
+                 "A PEM file: the certificate, then those that lead from it to its authority."),
+            text("key", Kind::path, AT(tls.key), path_octets_max,
+                 "A PEM file with the private key. Empty: it is in the certificate's file."),
+            text(
+                "ocsp", Kind::path, AT(tls.ocsp), path_octets_max,
+                "A DER file with what the authority says of the certificate (OCSP), which is sent along with "
+                "it. Empty: Pier asks for it, if the certificate names a responder."),
+            flag("ocsp_fetch", AT(tls.ocsp_fetch),
+                 "Whether Pier asks the responders that certificates name."),
+            text("ticket_keys", Kind::path, AT(tls.ticket_keys), path_octets_max,
+                 "A file of keys for session tickets, which \"pier tls ticket-keys\" makes: nodes that have "
+                 "the "
+                 "same one resume each other's sessions. Empty: keys of this process alone."),
+            word("policy", AT(tls.policy), tls_policy_words,
+                 "Mozilla's: intermediate takes TLS 1.2 and 1.3, modern 1.3 alone."),
+            text("client_ca", Kind::path, AT(tls.clients.ca_file), path_octets_max,
+                 "A PEM file: the authorities of client certificates, and their revocation lists if there "
+                 "are any. Who shows a certificate of theirs may log in by it (EXTERNAL). Empty: nobody is "
+                 "asked for one."),
+            word("client_name", AT(tls.clients.name), client_name_words,
+                 "What of a client's certificate names the account: an e-mail address or a host name of "
+                 "its alternative names, or its common name."),
+            duration("handshake_timeout", AT(tls.handshake_timeout), {1, 5 * minute},
+                     "How long a client may take for the handshake."),
+        }};
 }
 
 Section certificate_section() {
@@ -220,6 +165,8 @@ Section certificate_section() {
                      "A PEM file: the certificate, then those that lead from it to its authority."),
                 text("key", Kind::path, OF_CERTIFICATE(key), path_octets_max,
                      "A PEM file with the private key. Empty: it is in the certificate's file."),
+                text("ocsp", Kind::path, OF_CERTIFICATE(ocsp), path_octets_max,
+                     "A DER file with what the authority says of it. Empty: as in [tls]."),
             }};
 }
 
@@ -238,18 +185,24 @@ Section listener_section() {
                      "Its name in the log and in `pier status`, and the FileDescriptorName of a socket that "
                      "systemd "
                      "passes in its place. Empty: the protocol and the port."),
-                word("protocol", OF_LISTENER(protocol), protocol_words, "What is spoken there."),
+                word("protocol", OF_LISTENER(protocol), protocol_words,
+                     "What is spoken there. acme and acme-http answer the authority of [acme] and nobody "
+                     "else; metrics shows a monitoring system how the server is (docs/monitoring.md)."),
                 text("address", Kind::text, OF_LISTENER(address), 64,
-                     "An IP address of this machine; * is every one, IPv6 and IPv4."),
-                count("port", OF_LISTENER(port), {0, 65535},
-                      "The TCP port: by default 110 for pop3, 995 for pop3s, 24 for lmtp. 0: any free one."),
+                     "An IP address of this machine; * is every one, IPv6 and IPv4. A listener for metrics "
+                     "without allow takes * for 127.0.0.1."),
+                count(
+                    "port", OF_LISTENER(port), {0, 65535},
+                    "The TCP port: by default 110 for pop3, 995 for pop3s, 24 for lmtp, 25 for smtp, 587 for "
+                    "submission, 465 for submissions, 443 for acme, 80 for acme-http, 9110 for metrics. 0: "
+                    "any "
+                    "free one."),
                 text("path", Kind::path, OF_LISTENER(path), 107,
                      "A Unix socket, in place of address and port."),
                 word("tls", OF_LISTENER(tls), tls_words,
                      "starttls: the client asks for TLS; implicit: TLS from the first octet. auto: implicit "
-                     "for "
-                     "pop3s, "
-                     "starttls for pop3 if there is a certificate, none for lmtp."),
+                     "for pop3s and submissions, starttls for pop3, smtp and submission if there is a "
+                     "certificate, none for lmtp."),
                 word("clear_login", OF_LISTENER(clear_login), clear_login_words,
                      "From where a password is taken without TLS."),
                 networks("allow", OF_LISTENER(access.allow), networks_max,
@@ -330,8 +283,7 @@ Section lmtp_section() {
                 duration("idle_timeout", AT(lmtp.idle_timeout), {1, day},
                          "How long a client may be silent. RFC 5321 §4.5.3.2 asks for five minutes."),
                 word("over_quota", AT(lmtp.over_quota), over_quota_words,
-                     "The answer when an account is full: temporary lets the sender try again, permanent "
-                     "sends it back."),
+                     "What delivery.over_quota was called before; permanent if one of them is."),
                 octets("line_size_max", AT(lmtp.limits.line_octets_max), {512, 64 * kib},
                        "The longest command line, with its line end."),
                 octets("text_line_size_max", AT(lmtp.limits.text_line_octets_max), {1000, gib},
@@ -343,6 +295,31 @@ Section lmtp_section() {
                 octets("output_size_max", AT(lmtp.limits.output_octets_max), {kib, mib},
                        "Replies that are gathered before they are written."),
             }};
+}
+
+Section smtp_section() {
+    return {
+        .name = "smtp",
+        .help = "Mail in, from the world (RFC 5321), for the domains of this server and nobody else.",
+        .fields = {
+            duration("idle_timeout", AT(smtp.idle_timeout), {1, day},
+                     "How long a client may be silent. RFC 5321 §4.5.3.2 asks for five minutes."),
+            text("postmaster", Kind::text, AT(smtp.postmaster), 255,
+                 "The account that gets mail for postmaster where no account and no alias has that name: it "
+                 "has to arrive (RFC 5321 §4.5.1). Empty: the oldest account."),
+            octets("line_size_max", AT(smtp.limits.line_octets_max), {512, 64 * kib},
+                   "The longest command line, with its line end."),
+            octets("text_line_size_max", AT(smtp.limits.text_line_octets_max), {1000, gib},
+                   "The longest line of a message; longer ones are refused."),
+            count("recipients_max", AT(smtp.limits.recipients_max), {100, 100'000},
+                  "Recipients of one message."),
+            count("hops_max", AT(smtp.limits.hops_max), {20, 10'000},
+                  "Servers that a message may have passed; one with more goes round in circles."),
+            count("bad_commands_max", AT(smtp.limits.bad_commands_max), {1, 10'000},
+                  "Wrong commands, then the connection is closed."),
+            octets("output_size_max", AT(smtp.limits.output_octets_max), {kib, mib},
+                   "Replies that are gathered before they are written."),
+        }};
 }
 
 Section auth_section() {
@@ -357,6 +334,13 @@ Section auth_section() {
             count("remembered_max", AT(auth.limits.remembered_max), {0, 100'000'000},
                   "Passwords remembered (as a keyed hash, in memory) after a check, so that the next login "
                   "with the same one is cheap; about 120 octets each. 0: none."),
+            count("backend_cache_max", AT(auth.backend_cache_max), {0, 100'000'000},
+                  "Names of which it is remembered, in memory, what the back ends have said, and passwords "
+                  "that were right (as a keyed hash); about 400 octets each. 0: none."),
+            word("scram", AT(auth.scram), scram_words,
+                 "Whether clients are offered SCRAM. Nobody whom a back end knows can log in with it, and "
+                 "most "
+                 "clients choose it if it is offered: so auto offers it if there is no [[backend]]."),
         }};
 }
 
@@ -440,10 +424,17 @@ Section limits_section() {
 TlsUse usual_tls(Protocol protocol, bool certificate) {
     switch (protocol) {
         case Protocol::pop3:
+        case Protocol::smtp:
+        case Protocol::submission:
             return certificate ? TlsUse::starttls : TlsUse::none;
         case Protocol::pop3s:
+        case Protocol::submissions:
+            return TlsUse::implicit;
+        case Protocol::acme:
             return TlsUse::implicit;
         case Protocol::lmtp:
+        case Protocol::acme_http:
+        case Protocol::metrics:
             return TlsUse::none;
     }
     return TlsUse::none;
@@ -459,6 +450,18 @@ std::uint16_t usual_port(Protocol protocol) {
             return 995;
         case Protocol::lmtp:
             return 24;
+        case Protocol::smtp:
+            return 25;
+        case Protocol::submission:
+            return 587;
+        case Protocol::submissions:
+            return 465;
+        case Protocol::acme:
+            return 443;
+        case Protocol::acme_http:
+            return 80;
+        case Protocol::metrics:
+            return 9110;
     }
     return 0;
 }
@@ -471,34 +474,60 @@ void finish(Config& config) {
     }
     if (config.listeners.empty()) {
         config.listeners.push_back({.protocol = Protocol::pop3, .port = usual_port(Protocol::pop3)});
-        if (config.tls.configured())
+        if (has_tls(config))
             config.listeners.push_back({.protocol = Protocol::pop3s, .port = usual_port(Protocol::pop3s)});
+        const bool http = config.acme.challenge == AcmeChallenge::http_01;
+        const Protocol asked = http ? Protocol::acme_http : Protocol::acme;
+        if (config.acme.configured())
+            config.listeners.push_back({.protocol = asked, .port = usual_port(asked)});
         config.listeners.push_back({.protocol = Protocol::lmtp, .path = "/run/pier/lmtp.sock"});
     }
     for (ListenerConfig& listener : config.listeners) {
-        if (listener.tls == TlsUse::automatic)
-            listener.tls = usual_tls(listener.protocol, config.tls.configured());
+        if (listener.tls == TlsUse::automatic) listener.tls = usual_tls(listener.protocol, has_tls(config));
+        // Nothing secret, and yet nobody's business: who wants to be asked from elsewhere says by whom.
+        if (listener.protocol == Protocol::metrics && listener.address == "*" &&
+            listener.access.allow.empty())
+            listener.address = "127.0.0.1";
         if (!listener.name.empty()) continue;
         listener.name = listener.path.empty()
                             ? fmt::format("{}-{}", to_string(listener.protocol), listener.port)
                             : fmt::format("{}-socket", to_string(listener.protocol));
     }
+    for (backends::Settings& settings : config.backends)
+        if (settings.name.empty()) settings.name = backends::to_string(settings.kind);
     config.lmtp.limits.message_octets_max = config.store.message_octets_max;
+    config.smtp.limits.message_octets_max = config.store.message_octets_max;
+    config.submission.limits.message_octets_max = config.store.message_octets_max;
 }
 
 const std::vector<Section>& sections() {
-    static const std::vector<Section> all{server_section(), log_section(),         store_section(),
-                                          tls_section(),    certificate_section(), listener_section(),
-                                          pop3_section(),   lmtp_section(),        auth_section(),
-                                          guard_section(),  admin_section(),       limits_section()};
+    static const std::vector<Section> all{
+        server_section(),      log_section(),          store_section(),       tls_section(),
+        certificate_section(), acme_section(),         listener_section(),    pop3_section(),
+        lmtp_section(),        smtp_section(),         submission_section(),  delivery_section(),
+        queue_section(),       filter_section(),       auth_section(),        oauth_section(),
+        backend_section(),     guard_section(),        admin_section(),       limits_section(),
+        watch_section(),       watch_target_section(), watch_canary_section()};
     return all;
 }
 
+bool has_tls(const Config& config) {
+    return config.tls.configured() || config.acme.configured();
+}
+
 net::TlsSettings tls_settings(const Config& config) {
-    net::TlsSettings settings{.files = {config.tls.certificate, config.tls.key_file()},
-                              .policy = config.tls.policy};
+    net::TlsSettings settings{.files = {config.tls.certificate, config.tls.key_file(), config.tls.ocsp},
+                              .policy = config.tls.policy,
+                              .ticket_keys = config.tls.ticket_keys,
+                              .clients = config.tls.clients};
+    if (config.acme.configured()) {
+        const std::string file = config.server.data_folder + "/acme/certificate.pem";
+        settings.files = {file, file, ""};
+        settings.stand_in = config.acme.domains;
+    }
+    if (config.tls.ocsp_fetch) settings.ocsp_folder = config.server.data_folder + "/ocsp";
     for (const CertificateConfig& one : config.certificates)
-        if (!one.file.empty()) settings.others.push_back({one.file, one.key_file()});
+        if (!one.file.empty()) settings.others.push_back({one.file, one.key_file(), one.ocsp});
     return settings;
 }
 

@@ -4,23 +4,26 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
+#include <openssl/ssl.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "main/config_backends.h"
+#include "main/config_watch.h"
 #include "net/tls.h"
 
 namespace pier::program {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int certificate_days_min = 14;
 
 // Who the server will be once it runs.
 struct Identity {
@@ -134,21 +137,52 @@ void check_certificate(Loaded& loaded, std::string_view name, std::string_view k
         loaded.add(Severity::error, place, tls.error().text);
         return;
     }
-    if (const int days = (*tls)->days_left(); days < certificate_days_min)
-        loaded.add(Severity::warning, place,
-                   fmt::format("the certificate {} ends in {} days; renew it, then run \"pier reload\"",
-                               files.certificate, days));
+    for (const std::string& problem : (*tls)->problems())
+        loaded.add(Severity::warning, place, problem);
+}
+
+void check_client_authorities(Loaded& loaded) {
+    const Config& config = loaded.config;
+    const Place place = loaded.place("tls", "client_ca");
+    if (config.tls.clients.ca_file.empty() || !can_open(loaded, place, config.tls.clients.ca_file)) return;
+    const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_server_method()),
+                                                                    SSL_CTX_free);
+    if (const auto usable = net::ask_for_certificates(context.get(), config.tls.clients); !usable)
+        loaded.add(Severity::error, place, usable.error().text);
+}
+
+// The issuer's process reads them, when it needs them: until they are right, tokens are not taken.
+void check_oauth_files(Loaded& loaded) {
+    const OauthConfig& oauth = loaded.config.oauth;
+    const std::pair<const char*, const std::string&> files[] = {
+        {"jwks_file", oauth.jwks_file},
+        {"client_secret_file", oauth.client_secret_file},
+        {"ca_file", oauth.ca_file}};
+    for (const auto& [key, file] : files)
+        if (!file.empty() && ::access(file.c_str(), R_OK) != 0)
+            loaded.add(
+                Severity::warning, loaded.place("oauth", key),
+                fmt::format("can't read {}: until it is there and readable, logins by token are told to "
+                            "come back later",
+                            file));
 }
 
 void check_certificates(Loaded& loaded) {
     const Config& config = loaded.config;
     if (config.tls.configured())
-        check_certificate(loaded, "tls", "certificate", {config.tls.certificate, config.tls.key_file()});
+        check_certificate(loaded, "tls", "certificate",
+                          {config.tls.certificate, config.tls.key_file(), config.tls.ocsp});
+    if (!config.tls.ticket_keys.empty())
+        if (const auto keys = net::read_tls_ticket_keys(config.tls.ticket_keys); !keys)
+            loaded.add(Severity::error, loaded.place("tls", "ticket_keys"), keys.error().text);
+    for (const auto& [key, file] :
+         {std::pair("ca_file", &config.acme.ca_file), std::pair("eab_key_file", &config.acme.eab_key_file)})
+        if (config.acme.configured() && !file->empty()) can_open(loaded, loaded.place("acme", key), *file);
     for (std::size_t index = 0; index < config.certificates.size(); ++index) {
         const CertificateConfig& one = config.certificates[index];
         if (!one.file.empty())
             check_certificate(loaded, fmt::format("certificate[{}]", index), "file",
-                              {one.file, one.key_file()});
+                              {one.file, one.key_file(), one.ocsp});
     }
 }
 
@@ -182,6 +216,10 @@ void check_listeners(Loaded& loaded, const std::optional<Identity>& who) {
 
 void check_machine(Loaded& loaded) {
     check_certificates(loaded);
+    check_client_authorities(loaded);
+    check_oauth_files(loaded);
+    check_backend_files(loaded);
+    check_watch_files(loaded);
     const auto who = server_identity(loaded);
     check_listeners(loaded, who);
     if (!who) return;

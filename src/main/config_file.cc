@@ -46,11 +46,11 @@ class Reader {
         const toml::table root = parse();
         std::vector<std::string_view> known;
         for (const Section& section : sections())
-            known.push_back(section.name);
+            if (!is_inner(section)) known.push_back(section.name);
         for (const auto& [key, node] : root) {
             const auto section =
                 std::find_if(sections().begin(), sections().end(),
-                             [name = key.str()](const Section& s) { return s.name == name; });
+                             [name = key.str()](const Section& s) { return s.name == name && !is_inner(s); });
             if (section == sections().end()) {
                 error(at(key.source()),
                       fmt::format("unknown section [{}]{}", key.str(), suggestion(key.str(), known)));
@@ -67,6 +67,15 @@ class Reader {
     }
 
   private:
+    // As watch.target, which TOML has as a part of the section watch.
+    static bool is_inner(const Section& section) { return section.name.find('.') != std::string_view::npos; }
+    static const Section* inner_section(const Section& outer, std::string_view key) {
+        const std::string name = fmt::format("{}.{}", outer.name, key);
+        for (const Section& section : sections())
+            if (section.name == name) return &section;
+        return nullptr;
+    }
+
     Place at(const toml::source_region& region) const {
         return {loaded_.file.file, region.begin.line, region.begin.column};
     }
@@ -137,7 +146,14 @@ class Reader {
         std::vector<std::string_view> known;
         for (const Field& field : section.fields)
             known.push_back(field.key);
+        const std::string inner = std::string(section.name) + '.';
+        for (const Section& other : sections())
+            if (other.name.starts_with(inner)) known.push_back(other.name.substr(inner.size()));
         for (const auto& [key, node] : table) {
+            if (const Section* within = inner_section(section, key.str())) {
+                read_repeated(*within, node);
+                continue;
+            }
             const auto field = std::find_if(section.fields.begin(), section.fields.end(),
                                             [name = key.str()](const Field& f) { return f.key == name; });
             if (field == section.fields.end()) {
@@ -167,6 +183,8 @@ class Reader {
                 return convert_word(field, node);
             case Kind::networks:
                 return convert_networks(field, node);
+            case Kind::names:
+                return convert_names(field, node);
             case Kind::flag:
                 if (const auto flag = node.value_exact<bool>()) return Value(*flag);
                 return wrong("is true or false, without quotes");
@@ -202,23 +220,39 @@ class Reader {
         return Value(*word);
     }
 
-    static Result<Value> convert_networks(const Field& field, const toml::node& node) {
-        const std::string shape =
-            fmt::format("is a list of networks, as in {} = [\"192.0.2.0/24\", \"2001:db8::/32\"]", field.key);
+    // Absent if it is no list of texts.
+    static std::optional<std::vector<std::string>> texts_in(const toml::node& node) {
         const toml::array* array = node.as_array();
-        if (!array) return wrong(shape);
+        if (!array) return std::nullopt;
         std::vector<std::string> texts;
         for (const toml::node& element : *array) {
             const auto text = element.value_exact<std::string>();
-            if (!text) return wrong(shape);
+            if (!text) return std::nullopt;
             texts.push_back(*text);
         }
-        if (texts.size() > field.max)
+        return texts;
+    }
+
+    static Result<Value> convert_networks(const Field& field, const toml::node& node) {
+        auto texts = texts_in(node);
+        if (!texts)
+            return wrong(fmt::format(
+                "is a list of networks, as in {} = [\"192.0.2.0/24\", \"2001:db8::/32\"]", field.key));
+        if (texts->size() > field.max)
             return wrong(fmt::format("has {} networks, but at most {} are possible; name larger ones",
-                                     texts.size(), field.max));
-        if (const auto networks = parse_networks(texts); !networks)
+                                     texts->size(), field.max));
+        if (const auto networks = parse_networks(*texts); !networks)
             return wrong(fmt::format("is wrong: {}", networks.error().text));
-        return Value(std::move(texts));
+        return Value(std::move(*texts));
+    }
+
+    static Result<Value> convert_names(const Field& field, const toml::node& node) {
+        auto texts = texts_in(node);
+        if (!texts)
+            return wrong(fmt::format("is a list of names, as in {} = [\"mail.example.org\"]", field.key));
+        if (texts->size() > field.max)
+            return wrong(fmt::format("has {} names, but at most {} are possible", texts->size(), field.max));
+        return Value(std::move(*texts));
     }
 
     static Result<Value> convert_number(const Field& field, const toml::node& node) {

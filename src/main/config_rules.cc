@@ -3,6 +3,13 @@
 #include <boost/asio/ip/address.hpp>
 #include <fmt/format.h>
 
+#include "main/config_acme.h"
+#include "main/config_backends.h"
+#include "main/config_delivery.h"
+#include "main/config_oauth.h"
+#include "main/config_queue.h"
+#include "main/config_watch.h"
+
 namespace pier::program {
 namespace {
 
@@ -49,13 +56,31 @@ void check_tls(Loaded& loaded, std::size_t index) {
             "pop3s is POP3 with TLS from the first octet, so listener.tls can't be \"{}\"; take the key out, "
             "or write protocol = \"pop3\"",
             to_string(listener.tls)));
+    if (listener.protocol == Protocol::submissions && listener.tls != TlsUse::implicit)
+        error(
+            fmt::format("submissions is submission with TLS from the first octet, so listener.tls can't be "
+                        "\"{}\"; take the "
+                        "key out, or write protocol = \"submission\"",
+                        to_string(listener.tls)));
     if (listener.protocol == Protocol::lmtp && listener.tls == TlsUse::starttls)
         error("LMTP has no STARTTLS here; write tls = \"implicit\", or use a Unix socket");
-    if (listener.protocol == Protocol::lmtp &&
+    if ((listener.protocol == Protocol::lmtp || listener.protocol == Protocol::smtp) &&
         loaded.places.contains(fmt::format("listener[{}].clear_login", index)))
-        loaded.add(Severity::error, loaded.listener_place(index, "clear_login"),
-                   "nobody logs in over LMTP, so listener.clear_login has no meaning there; take it out");
-    if (listener.tls != TlsUse::none && !loaded.config.tls.configured())
+        loaded.add(
+            Severity::error, loaded.listener_place(index, "clear_login"),
+            fmt::format("nobody logs in over {}, so listener.clear_login has no meaning there; take it out",
+                        listener.protocol == Protocol::lmtp ? "LMTP" : "SMTP"));
+    if (listener.protocol == Protocol::smtp && listener.tls == TlsUse::implicit)
+        error("mail servers begin SMTP without TLS; write tls = \"starttls\", or take the key out");
+    if (listener.protocol == Protocol::acme && listener.tls != TlsUse::implicit)
+        error("an ACME authority begins with TLS, so take listener.tls out of a listener for acme");
+    if (listener.protocol == Protocol::acme_http && listener.tls != TlsUse::none)
+        error("an ACME authority asks without TLS, so take listener.tls out of a listener for acme-http");
+    if (listener.protocol == Protocol::metrics && listener.tls != TlsUse::none)
+        error(
+            "metrics are shown without TLS, so take listener.tls out of a listener for metrics; a proxy in "
+            "front of it can add TLS");
+    if (listener.tls != TlsUse::none && !has_tls(loaded.config))
         error(fmt::format("listener \"{}\" needs a certificate; name it with certificate in [tls]",
                           listener.name));
 }
@@ -63,6 +88,23 @@ void check_tls(Loaded& loaded, std::size_t index) {
 void check_exposure(Loaded& loaded, std::size_t index) {
     const ListenerConfig& listener = loaded.config.listeners[index];
     if (!listener.path.empty() || is_loopback(listener.address)) return;
+    if (listener.protocol == Protocol::acme || listener.protocol == Protocol::acme_http) return;
+    if (listener.protocol == Protocol::metrics) {
+        if (listener.access.allow.empty())
+            loaded.add(
+                Severity::warning, loaded.listener_place(index, "address"),
+                fmt::format("listener \"{}\" shows its measurements to everybody who reaches {}:{}; name "
+                            "the networks that may ask with listener.allow",
+                            listener.name, listener.address, listener.port));
+        return;
+    }
+    if (listener.protocol == Protocol::smtp) {
+        if (listener.tls == TlsUse::none)
+            loaded.add(Severity::warning, loaded.listener_place(index, "tls"),
+                       fmt::format("listener \"{}\" takes mail without TLS; name a certificate in [tls]",
+                                   listener.name));
+        return;
+    }
     if (listener.protocol == Protocol::lmtp) {
         loaded.add(
             Severity::warning, loaded.listener_place(index, "address"),
@@ -125,7 +167,7 @@ void check_certificates(Loaded& loaded) {
         if (loaded.config.certificates[index].file.empty())
             loaded.add(Severity::warning, place,
                        "this [[certificate]] names no file, so there is none; name one with file");
-        else if (!loaded.config.tls.configured())
+        else if (!has_tls(loaded.config))
             loaded.add(Severity::error, place,
                        "there is no certificate in [tls], which those in [[certificate]] stand beside; name "
                        "one there");
@@ -144,6 +186,13 @@ void check_rules(Loaded& loaded) {
         check_pairs(loaded, index);
     }
     check_certificates(loaded);
+    check_backends(loaded);
+    check_acme(loaded);
+    check_oauth(loaded);
+    check_delivery(loaded);
+    check_filter(loaded);
+    check_queue(loaded);
+    check_watch(loaded);
     const Config& config = loaded.config;
     if (config.server.data_folder.empty())
         loaded.add(
@@ -169,6 +218,9 @@ void check_rules(Loaded& loaded) {
     if (!config.tls.key.empty() && config.tls.certificate.empty())
         loaded.add(Severity::error, loaded.place("tls", "key"),
                    "tls.key has no meaning without tls.certificate; name both");
+    if (!config.tls.clients.ca_file.empty() && config.tls.certificate.empty())
+        loaded.add(Severity::error, loaded.place("tls", "client_ca"),
+                   "tls.client_ca has no meaning without tls.certificate; name both");
 }
 
 }  // namespace pier::program

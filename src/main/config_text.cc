@@ -70,6 +70,7 @@ std::string toml_value(const Field& field, const Value& value) {
         case Kind::duration:
             return quoted(format_duration(std::get<std::uint64_t>(value)));
         case Kind::networks:
+        case Kind::names:
             return boost::json::serialize(json_value(value));
         case Kind::text:
         case Kind::path:
@@ -96,6 +97,8 @@ std::string describe_range(const Field& field) {
             return "a path; a relative one begins at this file's folder";
         case Kind::networks:
             return fmt::format("a list of at most {} networks", field.max);
+        case Kind::names:
+            return fmt::format("a list of at most {} names", field.max);
         case Kind::word:
             break;
     }
@@ -135,13 +138,15 @@ std::string show_config(const Config& config) {
             if (!out.empty()) out += "\n";
             out += section.repeated() ? fmt::format("[[{}]]\n", section.name)
                                       : fmt::format("[{}]\n", section.name);
-            const bool lmtp =
-                section.name == "listener" && config.listeners[index].protocol == Protocol::lmtp;
+            const auto speaks = [&](Protocol protocol) {
+                return section.name == "listener" && config.listeners[index].protocol == protocol;
+            };
+            const bool without_logins = speaks(Protocol::lmtp) || speaks(Protocol::smtp);
             const bool unix_socket = section.name == "listener" && !config.listeners[index].path.empty();
             for (const Field& field : section.fields) {
-                // Beside a path, and for LMTP, they would be refused.
+                // Beside a path, and where nobody logs in, they would be refused.
                 if (unix_socket && (field.key == "address" || field.key == "port")) continue;
-                if (lmtp && field.key == "clear_login") continue;
+                if (without_logins && field.key == "clear_login") continue;
                 out += fmt::format("{} = {}\n", field.key, toml_value(field, field.get(config, index)));
             }
         }
@@ -159,7 +164,11 @@ boost::json::object config_to_json(const Config& config) {
         boost::json::array all;
         for (std::size_t index = 0; index < count_of(section, config); ++index)
             all.push_back(section_to_json(section, config, index));
-        root[section.name] = std::move(all);
+        const std::size_t dot = section.name.find('.');
+        if (dot == std::string_view::npos)
+            root[section.name] = std::move(all);
+        else
+            root[section.name.substr(0, dot)].as_object()[section.name.substr(dot + 1)] = std::move(all);
     }
     return root;
 }

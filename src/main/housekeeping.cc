@@ -1,5 +1,7 @@
 #include "main/housekeeping.h"
 
+#include <utility>
+
 #include <boost/asio/post.hpp>
 
 #include "base/log.h"
@@ -7,20 +9,22 @@
 namespace pier::program {
 namespace {
 
-using std::chrono::steady_clock;
-
 constexpr std::chrono::minutes first_after{1};
 constexpr std::chrono::hours every{6};  // what is kept for days may go some hours late
 
 }  // namespace
 
 Housekeeping::Housekeeping(const auth::Directory& directory, const maildrop::Keeper& keeper,
-                           boost::asio::thread_pool& pool)
-    : directory_(directory), keeper_(keeper), pool_(pool), next_(steady_clock::now() + first_after) {}
+                           boost::asio::thread_pool& pool, Clock clock)
+    : directory_(directory),
+      keeper_(keeper),
+      pool_(pool),
+      clock_(std::move(clock)),
+      next_(clock_() + first_after) {}
 
 void Housekeeping::tick() {
-    if (running_ || stopping_ || steady_clock::now() < next_) return;
-    next_ = steady_clock::now() + every;
+    if (running_ || stopping_ || clock_() < next_) return;
+    next_ = clock_() + every;
     running_ = true;
     boost::asio::post(pool_, [this] {
         round();

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 
 #include <boost/asio/thread_pool.hpp>
 
 #include "auth/directory.h"
+#include "base/time.h"
 #include "maildrop/keeper.h"
 
 namespace pier::program {
@@ -16,7 +16,7 @@ class Housekeeping {
   public:
     // All of them outlive it, once `pool` has been joined.
     Housekeeping(const auth::Directory& directory, const maildrop::Keeper& keeper,
-                 boost::asio::thread_pool& pool);
+                 boost::asio::thread_pool& pool, Clock clock = even_clock());
 
     // Begins a round if one is due: a minute after the start, then every six hours. Never waits.
     void tick();
@@ -29,7 +29,8 @@ class Housekeeping {
     const auth::Directory& directory_;
     const maildrop::Keeper& keeper_;
     boost::asio::thread_pool& pool_;
-    std::chrono::steady_clock::time_point next_;
+    const Clock clock_;
+    Time next_;
     std::atomic<bool> running_ = false, stopping_ = false;
 };
 

@@ -13,6 +13,7 @@
 #include "admin/params.h"
 #include "auth/name.h"
 #include "base/log.h"
+#include "delivery/routing.h"
 #include "migrate/store_sink.h"
 #include "smtp/path.h"
 
@@ -60,16 +61,21 @@ Result<json::value> deliver(store::Store& store, delivery::Delivery& delivery, c
     if (recipients.size() == 1) envelope.recipient = recipients.front();
 
     std::vector<smtp::Reply> replies(recipients.size());
-    std::vector<delivery::Accounts> accepted;
+    delivery::Routing routing;
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < recipients.size(); ++i) {
-        delivery::Resolved resolved = delivery.resolve(address_of(recipients[i]));
-        replies[i] = std::move(resolved.reply);
-        if (resolved.accounts.empty()) continue;
-        accepted.push_back(std::move(resolved.accounts));
+        const smtp::Address address = address_of(recipients[i]);
+        delivery::Resolved resolved = delivery.resolve(address);
+        replies[i] = resolved.reply;
+        if (!resolved.reply.positive()) continue;
+        if (auto full = delivery.domain_refusal(resolved.accounts, call.body.size())) {
+            replies[i] = std::move(*full);
+            continue;
+        }
+        delivery.route({address, 0, {}}, std::move(resolved), envelope, routing);
         places.push_back(i);
     }
-    if (!accepted.empty()) {
+    if (!places.empty()) {
         std::unique_ptr<store::Spool> spool = store.new_spool();
         boost::interprocess::ibufferstream in(call.body.data(), call.body.size());
         if (auto spooled = delivery::spool_message(in, *spool); !spooled) {
@@ -78,9 +84,9 @@ Result<json::value> deliver(store::Store& store, delivery::Delivery& delivery, c
         } else {
             std::promise<std::vector<smtp::Reply>> promise;
             auto answers = promise.get_future();
-            delivery.deliver(envelope, std::move(accepted), std::move(spool),
+            delivery.deliver(envelope, routing.take_accounts(), std::move(spool),
                              [&promise](std::vector<smtp::Reply> all) { promise.set_value(std::move(all)); });
-            std::vector<smtp::Reply> all = answers.get();
+            std::vector<smtp::Reply> all = routing.replies(answers.get());
             for (std::size_t i = 0; i < places.size(); ++i)
                 replies[places[i]] = std::move(all[i]);
         }
@@ -324,6 +330,21 @@ void add_server_methods(admin::Api& api, ServerHooks hooks) {
         if (auto good = Params(call.params).finish(); !good) return good.error();
         resume();
         return json::value(json::object{});
+    });
+    api.add("acme.status", [status = std::move(hooks.acme_status)](const Call& call) -> Result<json::value> {
+        if (auto good = Params(call.params).finish(); !good) return good.error();
+        auto object = status();
+        if (!object) return object.error();
+        return json::value(std::move(*object));
+    });
+    api.add("acme.renew", [renew = std::move(hooks.acme_renew)](const Call& call) -> Result<json::value> {
+        if (auto good = Params(call.params).finish(); !good) return good.error();
+        if (auto begun = renew(); !begun) return begun.error();
+        return json::value(json::object{});
+    });
+    api.add("metrics", [metrics = std::move(hooks.metrics)](const Call& call) -> Result<json::value> {
+        if (auto good = Params(call.params).finish(); !good) return good.error();
+        return json::value(json::object{{"text", metrics()}});
     });
     api.add("log.level", set_log_level);
     api.add("log.recent", [](const Call& call) -> Result<json::value> {

@@ -14,6 +14,8 @@
 //   reload                              -> {"text"}
 //   drain            [notice_s]         -> {}; serve/server.h says what it does
 //   drain.end                           -> {}
+//   acme.status                         -> how the certificate of [acme] stands
+//   acme.renew                          -> {}; it has begun
 //   log.level        level              -> {"level"}
 //   log.recent                          -> {"lines": […]}
 #pragma once
@@ -42,6 +44,9 @@ struct ServerHooks {
     std::function<Result<std::string>()> reload;  // says what was taken up
     std::function<void(std::chrono::seconds notice)> drain;
     std::function<void()> resume;
+    std::function<Result<boost::json::object>()> acme_status;
+    std::function<Result<void>()> acme_renew;
+    std::function<std::string()> metrics;  // OpenMetrics (base/exposition.h)
 };
 void add_server_methods(admin::Api& api, ServerHooks hooks);
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "main/commands/commands.h"
+#include "main/commands/doctor.h"
 #include "main/suggestion.h"
 
 namespace pier::program {
@@ -40,9 +41,15 @@ Program::Program(Terminal& terminal)
     define_account_commands(*this);
     define_address_commands(*this);
     define_mail_commands(*this);
+    define_migrate_commands(*this);
     define_undelete_command(*this);
     define_store_commands(*this);
     define_guard_commands(*this);
+    define_queue_commands(*this);
+    define_tls_commands(*this);
+    define_probe_command(*this);
+    define_watch_command(*this);
+    define_doctor_command(*this);
     define_text_commands(*this);
 }
 
@@ -149,11 +156,14 @@ int Program::tell_parse_error(const CLI::ParseError& error) {
 }
 
 int Program::run(std::vector<std::string> arguments) {
+    // To a monitoring system 2 would mean that the server is in a critical state.
+    const bool is_plug_in = std::ranges::find(arguments, "--nagios") != arguments.end();
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants it
     try {
         app_.parse(std::move(arguments));
     } catch (const CLI::ParseError& error) {
-        return tell_parse_error(error);
+        const int code = tell_parse_error(error);
+        return is_plug_in && code != exit_code::fine ? exit_code::unknown : code;
     }
     try {
         const auto done = chosen_();

@@ -26,8 +26,9 @@ namespace pier::program {
 // What the process returns; the manual page lists them. `pier deliver` has sysexits(3) of its own.
 namespace exit_code {
 inline constexpr int fine = 0;
-inline constexpr int failed = 1;  // the command could not be done; `check`: warnings
-inline constexpr int wrong = 2;   // wrong use, or a configuration with errors
+inline constexpr int failed = 1;   // the command could not be done; `check`: warnings
+inline constexpr int wrong = 2;    // wrong use, or a configuration with errors
+inline constexpr int unknown = 3;  // of a monitoring plug-in (`pier probe --nagios`): nothing was found out
 }  // namespace exit_code
 
 class Program {

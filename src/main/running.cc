@@ -4,23 +4,34 @@
 #include <cstdlib>
 #include <thread>
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include "admin/app_password_methods.h"
 #include "admin/guard_methods.h"
 #include "admin/methods.h"
+#include "admin/second_factor_methods.h"
 #include "base/log.h"
+#include "base/whole_file.h"
+#include "main/backend_processes.h"
+#include "main/config_delivery.h"
 #include "main/config_file.h"
+#include "main/config_oauth.h"
 #include "main/maildrop_methods.h"
+#include "main/message_methods.h"
 #include "main/methods.h"
+#include "main/queue_methods.h"
 #include "main/store_options.h"
 #include "store/log/log_store.h"
 
 namespace pier::program {
 namespace {
 
+constexpr std::size_t acme_status_octets_max = 64 << 10;
+constexpr std::chrono::seconds tls_look_pause{5};
 constexpr std::size_t disk_threads = 4;  // they wait for the disk, not for a core
 // Whoever may connect may put mail into any maildrop: the group's members (adduser postfix pier), not
 // everyone.
@@ -54,9 +65,16 @@ serve::ClearLogin clear_login(const ListenerConfig& listener) {
     return serve::ClearLogin::never;
 }
 
+bool speaks_smtp(Protocol protocol) {
+    return protocol == Protocol::lmtp || protocol == Protocol::smtp || protocol == Protocol::submission ||
+           protocol == Protocol::submissions;
+}
+
 const char* busy_text(const ListenerConfig& listener) {
-    if (listener.tls == TlsUse::implicit) return "";
-    if (listener.protocol == Protocol::lmtp) return "421 4.3.2 Too many connections; try again later\r\n";
+    if (listener.tls == TlsUse::implicit || listener.protocol == Protocol::acme_http) return "";
+    if (listener.protocol == Protocol::metrics)
+        return "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    if (speaks_smtp(listener.protocol)) return "421 4.3.2 Too many connections; try again later\r\n";
     return "-ERR [SYS/TEMP] Too many connections; try again later\r\n";
 }
 
@@ -78,9 +96,14 @@ namespace {
 
 // All the files, to be compared.
 std::string names_of(const net::TlsSettings& settings) {
-    std::string names = settings.files.certificate + '\n' + settings.files.key;
+    std::string names = settings.ticket_keys + '\n' + settings.clients.ca_file;
+    const auto add = [&names](const net::TlsFiles& files) {
+        for (const std::string& file : {files.certificate, files.key, files.ocsp})
+            names += '\n' + file;
+    };
+    add(settings.files);
     for (const net::TlsFiles& files : settings.others)
-        names += '\n' + files.certificate + '\n' + files.key;
+        add(files);
     return names;
 }
 
@@ -108,13 +131,16 @@ Running::~Running() {
 }
 
 Result<void> Running::bind(const std::vector<HandedSocket>& handed) {
-    if (config_.tls.configured()) {
+    if (has_tls(config_)) {
         auto tls = net::Tls::load(tls_settings(config_));
         if (!tls) return tls.error();
         tls_ = std::move(*tls);
+        acme_.tls = tls_.get();
+        tls_upkeep_ = std::make_unique<TlsUpkeep>(*tls_, tls_settings(config_));
     }
     for (const ListenerConfig& listener : config_.listeners)
         if (auto bound = bind_listener(listener, handed); !bound) return bound;
+    plan_watch();
     return {};
 }
 
@@ -170,12 +196,14 @@ Result<void> Running::open() {
 
     directory_ = std::make_unique<auth::Directory>(*store_);
     if (auto loaded = directory_->load(); !loaded) return loaded;
-    authenticator_ = std::make_unique<auth::Authenticator>(*directory_, config_.auth.limits);
-    delivery::Settings delivery;
-    delivery.hostname = config_.server.hostname;
-    delivery.over_quota = config_.lmtp.over_quota == OverQuota::permanent ? delivery::OverQuota::permanent
-                                                                          : delivery::OverQuota::temporary;
-    delivery_ = std::make_unique<delivery::Delivery>(*store_, *directory_, std::move(delivery), system_now);
+    directory_->use_separator(config_.delivery.subaddress_separator);
+    open_back_ends();
+    authenticator_ =
+        std::make_unique<auth::Authenticator>(*directory_, config_.auth.limits, system_now, chain_.get());
+    delivery_ =
+        std::make_unique<delivery::Delivery>(*store_, *directory_, delivery_settings(config_), system_now);
+
+    if (auto opened = open_queue(); !opened) return opened;
 
     keeper_ = std::make_unique<maildrop::Keeper>(*store_, config_.pop3.policy, system_now);
     housekeeping_ = std::make_unique<Housekeeping>(*directory_, *keeper_, *disk_pool_);
@@ -186,16 +214,14 @@ Result<void> Running::open() {
     pop3.idle_timeout = config_.pop3.idle_timeout;
     pop3.tls_handshake_timeout = config_.tls.handshake_timeout;
     pop3.exclusive = config_.pop3.exclusive;
+    pop3.scram = offers_scram(config_);
     pop3.greeting = config_.pop3.greeting;
     pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, login_delay_,
                                        *keeper_, *disk_pool_, tls_.get(), std::move(pop3)});
+    pop3_->meters = &pop3_meters_;
 
-    serve::LmtpSettings lmtp;
-    lmtp.limits = config_.lmtp.limits;
-    lmtp.idle_timeout = config_.lmtp.idle_timeout;
-    lmtp.hostname = config_.server.hostname;
-    lmtp.spool_memory_octets = config_.store.spool_memory_octets;
-    lmtp_.reset(new serve::LmtpService{*store_, *delivery_, *disk_pool_, std::move(lmtp)});
+    open_tokens();
+    open_mail_services();
 
     server_ = std::make_unique<serve::Server>(
         threads_,
@@ -208,11 +234,57 @@ Result<void> Running::open() {
             if (auto bound = bind_endpoints(listener); !bound) return bound;
     }
     for (Bound& bound : bound_)
-        server_->listen(std::move(bound.sockets),
-                        {bound.config.name, protocol_for(bound.config), bound.config.access,
-                         bound.config.proxies, bound.config.xclient, busy_text(bound.config)});
+        server_->listen(
+            std::move(bound.sockets),
+            {bound.config.name, protocol_for(bound.config), bound.config.access, bound.config.proxies,
+             bound.config.xclient, busy_text(bound.config), bound.config.protocol != Protocol::metrics});
     bound_.clear();
+    open_watch();
+    open_metrics();
     return open_management();
+}
+
+void Running::open_mail_services() {
+    if (config_.filter.configured()) filter_ = std::make_unique<filter::Filter>(filter_settings(config_));
+    const auto service = [this](smtp::Kind kind, const smtp::Limits& limits,
+                                std::chrono::seconds idle_timeout, std::string_view listeners) {
+        serve::SmtpSettings settings;
+        settings.kind = kind;
+        settings.limits = limits;
+        settings.idle_timeout = idle_timeout;
+        settings.tls_handshake_timeout = config_.tls.handshake_timeout;
+        settings.hostname = config_.server.hostname;
+        settings.spool_memory_octets = config_.store.spool_memory_octets;
+        settings.junk = config_.filter.junk;
+        return std::unique_ptr<serve::SmtpService>(
+            new serve::SmtpService{*store_, *delivery_, *disk_pool_, guard_, tls_.get(), std::move(settings),
+                                   chain_ ? authenticator_.get() : nullptr, nullptr,
+                                   is_filtered(config_, listeners) ? filter_.get() : nullptr});
+    };
+    lmtp_ = service(smtp::Kind::lmtp, config_.lmtp.limits, config_.lmtp.idle_timeout, "lmtp");
+    smtp_ = service(smtp::Kind::smtp, config_.smtp.limits, config_.smtp.idle_timeout, "smtp");
+    open_submission();
+    lmtp_->meters = &lmtp_meters_;
+    smtp_->meters = &smtp_meters_;
+    submission_->meters = &submission_meters_;
+}
+
+void Running::open_back_ends() {
+    if (back_end_sockets_.empty()) return;
+    std::vector<std::unique_ptr<backends::BackEnd>> all;
+    for (std::size_t i = 0; i < back_end_sockets_.size(); ++i)
+        all.push_back(backends::back_end_in_process(config_.backends[i], back_end_sockets_[i]));
+    back_end_sockets_.clear();
+    chain_ = std::make_unique<backends::Chain>(std::move(all), config_.auth.backend_cache_max, system_now);
+}
+
+void Running::open_tokens() {
+    if (issuer_socket_ < 0) return;
+    issuer_ = std::make_unique<backends::IssuerInProcess>(issuer_settings(config_.oauth),
+                                                          std::exchange(issuer_socket_, -1));
+    tokens_ = std::make_unique<auth::Tokens>(token_settings(config_.oauth), *issuer_);
+    pop3_->tokens = tokens_.get();
+    pop3_->token_source = {config_.oauth.scope, config_.oauth.openid_configuration};
 }
 
 Result<void> Running::open_management() {
@@ -228,12 +300,34 @@ Result<void> Running::open_management() {
 }
 
 serve::Protocol Running::protocol_for(const ListenerConfig& listener) {
-    if (listener.protocol == Protocol::lmtp)
-        return [this, name = listener.name](net::Connection& connection) {
-            return serve::serve_lmtp(connection, *lmtp_, name);
+    if (listener.protocol == Protocol::metrics)
+        return [this](net::Connection& connection) { return serve::serve_metrics(connection, *metrics_); };
+    serve::TlsMeters* tls_meters = nullptr;
+    if (listener.tls != TlsUse::none) {
+        tls_meters = &tls_meters_.emplace_back();
+        tls_meters_of_.push_back({listener.name, tls_meters});
+    }
+    if (speaks_smtp(listener.protocol)) {
+        serve::SmtpService& service = listener.protocol == Protocol::lmtp   ? *lmtp_
+                                      : listener.protocol == Protocol::smtp ? *smtp_
+                                                                            : *submission_;
+        const serve::SmtpListener& stays = mail_listeners_.emplace_back(
+            serve::SmtpListener{listener.name, tls_use(listener), clear_login(listener), tls_meters});
+        return [&service, &stays](net::Connection& connection) {
+            return serve::serve_smtp(connection, service, stays);
         };
-    const serve::Pop3Listener& stays = pop3_listeners_.emplace_back(serve::Pop3Listener{
-        listener.name, tls_use(listener), clear_login(listener), listener.xclient, listener.access});
+    }
+    if (listener.protocol == Protocol::acme)
+        return [this, name = listener.name](net::Connection& connection) {
+            return serve::serve_acme_tls(connection, acme_, name);
+        };
+    if (listener.protocol == Protocol::acme_http)
+        return [this, name = listener.name](net::Connection& connection) {
+            return serve::serve_acme_http(connection, acme_, name);
+        };
+    const serve::Pop3Listener& stays = pop3_listeners_.emplace_back(
+        serve::Pop3Listener{listener.name, tls_use(listener), clear_login(listener), listener.xclient,
+                            listener.access, tls_meters});
     return
         [this, &stays](net::Connection& connection) { return serve::serve_pop3(connection, *pop3_, stays); };
 }
@@ -241,66 +335,28 @@ serve::Protocol Running::protocol_for(const ListenerConfig& listener) {
 void Running::register_methods() {
     admin::add_directory_methods(api_, *directory_, *store_);
     admin::add_app_password_methods(api_, *directory_);
+    admin::add_second_factor_methods(api_, *directory_);
+    add_backend_methods(api_, chain_.get());
     add_mail_methods(api_, *store_, *directory_, *delivery_);
     add_maildrop_methods(api_, *directory_, *keeper_);
+    add_message_methods(api_, *store_, *directory_, *keeper_, system_now);
     add_store_methods(api_, *store_);
     admin::add_guard_methods(api_, guard_);
-    add_server_methods(api_, {[this] { return status(); }, [this] { return reload(); },
-                              [this](std::chrono::seconds notice) { drain(notice); }, [this] { resume(); }});
-}
-
-boost::json::object Running::status() const {
-    boost::json::object listeners;
-    for (const auto& [name, endpoint] : server_->listeners())
-        listeners[name] = endpoint.text();
-    const auto up = std::chrono::duration_cast<std::chrono::seconds>(system_now() - started_).count();
-    boost::json::object status{{"version", PIER_VERSION},
-                               {"pid", ::getpid()},
-                               {"started", to_rfc3339(started_)},
-                               {"up_s", up},
-                               {"sandbox", {{"landlock", sandbox_.landlock}, {"seccomp", sandbox_.seccomp}}},
-                               {"listeners", std::move(listeners)}};
-    const auto auth = authenticator_->counts();
-    const auto held = store_->held();
-    status["connections"] = {{"open", server_->connections()}, {"accepted", server_->accepted()}};
-    status["drain"] = {{"draining", server_->draining()}, {"connections", server_->connections_to_drain()}};
-    status["pop3"] = {{"logins", pop3_->logins.load()},
-                      {"failed_logins", pop3_->failed_logins.load()},
-                      {"retrieved", pop3_->retrieved.load()},
-                      {"removed", pop3_->removed.load()}};
-    status["auth"] = {{"checked", auth.checked}, {"remembered", auth.remembered}};
-    status["lmtp"] = {{"messages", lmtp_->messages.load()},
-                      {"delivered", lmtp_->recipients.load()},
-                      {"octets", lmtp_->octets.load()}};
-    const auto guard = guard_.counts();
-    status["guard"] = {{"enabled", config_.guard.settings.enabled},
-                       {"blocked", guard.blocked},
-                       {"connections_refused", guard.connections_refused},
-                       {"logins_refused", guard.logins_refused}};
-    // Each by its name in the configuration: what it is, how much of it is used, how often it was reached.
-    status["limits"] = {
-        {"limits.connections_max",
-         {{"limit", config_.limits.connections_max},
-          {"now", server_->connections()},
-          {"reached", server_->refused_in_all()}}},
-        {"limits.connections_per_address_max",
-         {{"limit", config_.limits.connections_per_address_max},
-          {"reached", server_->refused_per_address()}}},
-        {"limits.new_connections_per_minute_max",
-         {{"limit", config_.limits.new_connections_per_minute_max}, {"reached", server_->refused_by_rate()}}},
-        {"limits.sessions_per_account_max",
-         {{"limit", config_.limits.sessions_per_account_max}, {"reached", sessions_.refused()}}},
-        {"pop3.login_delay",
-         {{"limit", config_.pop3.login_delay.count()}, {"reached", login_delay_.refused()}}},
-        {"auth.waiting_max",
-         {{"limit", config_.auth.limits.waiting_max}, {"now", auth.waiting}, {"reached", auth.turned_away}}},
-        {"auth.remembered_max", {{"limit", config_.auth.limits.remembered_max}, {"now", auth.kept}}},
-        {"store.listing_cache_size",
-         {{"limit", config_.store.listing_cache_octets}, {"now", held.listing_octets}}},
-        {"store.segment_files_max",
-         {{"limit", config_.store.segment_files_max}, {"now", held.segment_files}}}};
-    if (tls_) status["tls"] = {{"certificate", config_.tls.certificate}, {"days_left", tls_->days_left()}};
-    return status;
+    register_doctor_methods();
+    add_queue_methods(
+        api_,
+        [this]() -> Result<queue::MailQueue*> {
+            if (queue_) return queue_.get();
+            return Error{ErrorKind::not_found, "this server does not send mail (queue.enabled = false)"};
+        },
+        Sends::yes);
+    add_watch_methods_to(api_);
+    add_server_methods(
+        api_,
+        {[this] { return status(); }, [this] { return reload(); },
+         [this](std::chrono::seconds notice) { drain(notice); }, [this] { resume(); },
+         [this] { return acme_status(); }, [this] { return acme_renew(); },
+         [this] { return metrics_->text(metrics::Format::openmetrics, std::chrono::steady_clock::now()); }});
 }
 
 Result<std::string> Running::reload() {
@@ -317,17 +373,15 @@ Result<std::string> Running::reload() {
                                  hint_if_elsewhere(sandbox_, config_.log.file, loaded.config.log.file))};
     std::string text = "the log's settings";
     if (tls_) {
-        if (!loaded.config.tls.configured())
+        if (!has_tls(loaded.config))
             return Error{
                 ErrorKind::invalid,
                 "the configuration names no certificate any more, and TLS cannot be switched off while the "
                 "server runs; restart it"};
         const net::TlsSettings settings = tls_settings(loaded.config);
-        if (auto reloaded = tls_->reload(settings); !reloaded) {
+        if (auto reloaded = tls_upkeep_->take_up(settings); !reloaded) {
             Error error = reloaded.error();
             error.text += hint_if_elsewhere(sandbox_, names_of(tls_settings(config_)), names_of(settings));
-            log::error("tls.reload.failed",
-                       {{"reason", error.text}, {"hint", "what was loaded before stays in use"}});
             return error;
         }
         text += settings.others.empty()
@@ -335,12 +389,19 @@ Result<std::string> Running::reload() {
                     : fmt::format(" and {} certificates ({} days left)", 1 + settings.others.size(),
                                   tls_->days_left());
     }
-    text += " were taken up; changes elsewhere need a restart";
+    text += " were taken up; ";
+    if (chain_) {
+        chain_->forget({});
+        text += "what the back ends had said was forgotten; ";
+    }
+    text += "changes elsewhere need a restart";
     log::info("reloaded", {{"what", text}});
     return text;
 }
 
 void Running::drain(std::chrono::seconds notice) {
+    // A look that is refused would tell of an outage, and one under way would be waited for.
+    if (watcher_) watcher_->pause_own();
     server_->drain(notice);
     log::info("drain", {{"notice_s", static_cast<std::uint64_t>(notice.count())},
                         {"connections", server_->connections_to_drain()}});
@@ -348,15 +409,72 @@ void Running::drain(std::chrono::seconds notice) {
 
 void Running::resume() {
     server_->resume();
+    if (watcher_) watcher_->resume_own();
     log::info("drain.end", {});
 }
 
-void Running::start() {
-    server_->start();
+// The disk may be slow: not on this thread, and one look at a time.
+void Running::look_after_tls() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!tls_upkeep_ || tls_looking_ || now - tls_looked_ < tls_look_pause) return;
+    tls_looked_ = now;
+    tls_looking_ = true;
+    boost::asio::post(*disk_pool_, [this] {
+        tls_upkeep_->look();
+        tls_looking_ = false;
+    });
+}
+
+void Running::obey_tls_agent() {
+    while (tls_agent_) {
+        const auto request = tls_agent_->next();
+        if (!request) return;
+        boost::asio::post(*disk_pool_, [this, wanted = *request] {
+            if (wanted.wish == TlsAgent::Wish::certificates) {
+                tls_upkeep_->take_up_changes();
+            } else if (auto taken = take_up_challenges(config_.server.data_folder + "/acme/challenges.json",
+                                                       *tls_, acme_);
+                       !taken) {
+                log::error("acme.challenges.refused", {{"reason", taken.error().text}});
+                return;  // its process waits in vain, and tells so
+            }
+            tls_agent_->done(wanted.id);
+        });
+    }
+}
+
+Result<boost::json::object> Running::acme_status() const {
+    if (!config_.acme.configured())
+        return Error{ErrorKind::not_found, "there is no [acme] section with domains in the configuration"};
+    boost::json::object status{{"state", "starting"}, {"failures", 0}, {"failure", ""}};
+    const auto text =
+        read_whole_file(config_.server.data_folder + "/acme/status.json", acme_status_octets_max);
+    if (!text && text.error().kind != ErrorKind::not_found) return text.error();
+    if (text) {
+        boost::system::error_code error;
+        boost::json::value value = boost::json::parse(*text, error);
+        if (error || !value.is_object())
+            return Error{ErrorKind::corrupt, "acme/status.json cannot be understood"};
+        status = std::move(value.as_object());
+    }
+    status["days_left"] = tls_->stands_in() ? boost::json::value() : boost::json::value(tls_->days_left());
+    status["self_signed"] = tls_->stands_in();
+    status["answered"] = acme_.answered.load();
+    return status;
+}
+
+Result<void> Running::acme_renew() {
+    if (!config_.acme.configured() || !tls_agent_)
+        return Error{ErrorKind::not_found, "there is no [acme] section with domains in the configuration"};
+    return tls_agent_->renew();
 }
 
 void Running::tick() {
     housekeeping_->tick();
+    tick_queue();
+    tick_figures();
+    obey_tls_agent();
+    look_after_tls();
     constexpr std::chrono::seconds pause{60};
     const auto now = std::chrono::steady_clock::now();
     const bool due = now - guard_tidied_ >= pause;
@@ -374,14 +492,27 @@ void Running::tick() {
 }
 
 void Running::stop(const std::function<bool()>& hurry) {
+    // First: our own looks would be waited for, and would tell that this server is gone.
+    if (watcher_) watcher_->stop();
     if (server_) server_->stop(config_.server.shutdown_grace, hurry);
     // What is still under way answers to an event loop: so the loops, which the server owns, go last.
     guard_.stop();
+    // Before the pool on which it is ticked, and before delivery, which gets its notices.
+    if (queue_) queue_->stop();
     if (housekeeping_) housekeeping_->stop();
     if (disk_pool_) disk_pool_->join();
+    filter_.reset();
     if (store_ && (guard_.take_changes().any || guard_unsaved_)) guard_file_.save();
     guard_unsaved_ = false;
+    if (chain_) chain_->stop();
+    if (issuer_) issuer_->stop();
+    tokens_.reset();
+    issuer_.reset();
     authenticator_.reset();
+    chain_.reset();
+    transport_.reset();
+    queue_.reset();
+    resolver_.reset();
     housekeeping_.reset();
     keeper_.reset();
     delivery_.reset();

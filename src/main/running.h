@@ -15,20 +15,32 @@
 #include "admin/api.h"
 #include "auth/authenticator.h"
 #include "auth/directory.h"
+#include "auth/tokens.h"
+#include "backends/chain.h"
+#include "backends/token_service.h"
 #include "delivery/delivery.h"
+#include "dns/resolver.h"
 #include "maildrop/keeper.h"
 #include "main/config.h"
 #include "main/guard_file.h"
 #include "main/housekeeping.h"
+#include "main/metrics_page.h"
 #include "main/sandbox.h"
+#include "main/tls_agent.h"
+#include "main/tls_upkeep.h"
+#include "main/watch_plan.h"
+#include "queue/mail_queue.h"
 #include "serve/account_sessions.h"
 #include "serve/admin_driver.h"
 #include "serve/leases.h"
-#include "serve/lmtp_driver.h"
 #include "serve/login_delay.h"
+#include "serve/metrics_driver.h"
 #include "serve/pop3_driver.h"
 #include "serve/server.h"
+#include "serve/smtp_driver.h"
 #include "store/log/log_store.h"
+#include "watch/history.h"
+#include "watch/watcher.h"
 
 namespace pier::program {
 
@@ -46,11 +58,17 @@ class Running {
     Running(const Config& config, std::string config_file);
     ~Running();
 
+    // The socket of start_tls_agent(); before open().
+    void use_tls_agent(int fd) { tls_agent_ = std::make_unique<TlsAgent>(fd); }
     // What may need root: the certificate and the ports. `handed` are used for the listeners of their
     // names.
     Result<void> bind(const std::vector<HandedSocket>& handed);
     // The store and what stands on it. It may take a moment: the log is replayed. Makes the first threads.
     Result<void> open();
+    // The processes of the back ends, of start_back_ends(); before open().
+    void take_back_ends(std::vector<int> sockets) { back_end_sockets_ = std::move(sockets); }
+    // The same for start_token_issuer().
+    void take_token_issuer(int socket) { issuer_socket_ = socket; }
     // What status() tells; before start().
     void sandboxed(const SandboxState& state) { sandbox_ = state; }
     void start();
@@ -73,7 +91,33 @@ class Running {
     Result<void> open_management();
     Result<void> bind_endpoints(const ListenerConfig& listener);
     serve::Protocol protocol_for(const ListenerConfig& listener);
+    void open_back_ends();
+    void open_mail_services();
+    void open_submission();
+    boost::json::object submission_status() const;
+    void open_tokens();
+    Result<void> open_queue();
+    void deliver_notice(smtp::Envelope envelope, std::unique_ptr<store::Spool> octets,
+                        store::Done<void> done);
+    void tick_queue();
+    void describe_queue(boost::json::object& status) const;
+    void open_metrics();
+    void plan_watch();
+    void open_watch();
+    void add_watch_methods_to(admin::Api& api);
+    void tick_figures();
+    void keep_figures(bool first);
+    void describe_watch(boost::json::object& status) const;
     void register_methods();
+    void register_doctor_methods();
+    Result<boost::json::value> examine_login(const admin::Call& call);
+    Result<boost::json::value> examine_recipient(const admin::Call& call);
+    const ListenerConfig* login_listener(std::string_view protocol, std::string_view name,
+                                         std::optional<bool> tls) const;
+    void look_after_tls();
+    void obey_tls_agent();
+    Result<boost::json::object> acme_status() const;
+    Result<void> acme_renew();
     boost::json::object status() const;
     void drain(std::chrono::seconds notice);
     void resume();
@@ -83,6 +127,11 @@ class Running {
         net::ListenSockets sockets;
     };
 
+    // What is counted since the start, as it was when figures were last kept.
+    struct ServerCounts {
+        std::uint64_t logins = 0, failed_logins = 0, messages_in = 0, messages_out = 0, retrieved = 0;
+    };
+
     Config config_;
     const std::string config_file_;
     const Time started_ = system_now();
@@ -90,11 +139,26 @@ class Running {
     std::atomic<bool> failed_ = false;
     SandboxState sandbox_;
     std::unique_ptr<net::Tls> tls_;
+    std::unique_ptr<TlsUpkeep> tls_upkeep_;
+    std::unique_ptr<TlsAgent> tls_agent_;
+    serve::AcmeService acme_;
+    std::chrono::steady_clock::time_point tls_looked_{};
+    std::atomic<bool> tls_looking_ = false;
     std::vector<Bound> bound_;
     std::unique_ptr<store::LogStore> store_;
     std::unique_ptr<auth::Directory> directory_;
+    std::vector<int> back_end_sockets_;       // until open()
+    std::unique_ptr<backends::Chain> chain_;  // null: no back ends
     std::unique_ptr<auth::Authenticator> authenticator_;
+    int issuer_socket_ = -1;                             // until open()
+    std::unique_ptr<backends::IssuerInProcess> issuer_;  // null: no tokens are taken
+    std::unique_ptr<auth::Tokens> tokens_;
     std::unique_ptr<delivery::Delivery> delivery_;
+    std::unique_ptr<filter::Filter> filter_;       // null: nobody looks at mail
+    std::unique_ptr<dns::Resolver> resolver_;      // null: [queue] is switched off
+    std::unique_ptr<queue::Transport> transport_;  // from open() to start()
+    std::unique_ptr<queue::MailQueue> queue_;      // null: [queue] is switched off
+    std::atomic<bool> queue_ticking_ = false;
     std::unique_ptr<maildrop::Keeper> keeper_;
     std::unique_ptr<Housekeeping> housekeeping_;
     auth::Guard guard_;
@@ -106,8 +170,29 @@ class Running {
     serve::Leases leases_;
     serve::LoginDelay login_delay_;
     std::unique_ptr<serve::Pop3Service> pop3_;
-    std::unique_ptr<serve::LmtpService> lmtp_;
+    std::unique_ptr<serve::SendRate> send_rate_;
+    std::unique_ptr<serve::SubmissionService> submitters_;
+    std::unique_ptr<serve::SmtpService> lmtp_, smtp_, submission_;
     std::deque<serve::Pop3Listener> pop3_listeners_;  // sessions hold references
+    std::deque<serve::SmtpListener> mail_listeners_;  // the same
+    ProcessFiles process_;                            // opened before the sandbox
+    serve::ProtocolMeters pop3_meters_{"pop3", pop3::command_names()};
+    serve::ProtocolMeters lmtp_meters_{"lmtp", smtp::command_names()};
+    serve::ProtocolMeters smtp_meters_{"smtp", smtp::command_names()};
+    serve::ProtocolMeters submission_meters_{"submission", smtp::command_names()};
+    std::deque<serve::TlsMeters> tls_meters_;
+    std::vector<MetricSources::Tls> tls_meters_of_;  // with their listeners' names
+    std::unique_ptr<WatchPlan> watch_plan_;          // from bind() to open()
+    std::string watch_problem_;                      // why nothing is watched; empty: there is no problem
+    watch::Observe observe_ = [](watch::Observation) {};
+    net::OwnVisits own_visits_;
+    std::unique_ptr<watch::History> history_;  // null: its folder cannot be used
+    std::unique_ptr<watch::Watcher> watcher_;  // null: nothing is watched
+    ServerCounts figures_before_;
+    std::chrono::steady_clock::time_point figures_kept_{}, store_measured_{};
+    std::atomic<bool> figures_keeping_ = false;
+    std::unique_ptr<MetricsPage> metrics_page_;
+    std::unique_ptr<serve::MetricsService> metrics_;
     admin::Api api_;
     std::unique_ptr<serve::AdminService> admin_;
     std::optional<boost::asio::thread_pool> disk_pool_;  // since open()

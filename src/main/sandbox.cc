@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "main/config_watch.h"
 
 namespace pier::program {
 namespace {
@@ -27,6 +28,12 @@ constexpr std::uint64_t access_truncate = 1ull << 14;   // version 3
 constexpr std::uint64_t access_ioctl_dev = 1ull << 15;  // version 5
 constexpr std::uint64_t network_bind_tcp = 1ull << 0;   // version 4
 constexpr std::uint64_t network_connect_tcp = 1ull << 1;
+constexpr int rule_net_port = 2;
+
+struct PortRule {
+    std::uint64_t access = 0;
+    std::uint64_t port = 0;
+};
 
 struct RulesetAttributes {
     std::uint64_t files = 0;
@@ -58,6 +65,20 @@ constexpr const char* read_by_libraries[] = {"/etc/localtime", "/proc/sys/kernel
                                              "/proc/sys/vm/overcommit_memory",
                                              "/sys/devices/system/cpu/online"};
 
+// Who a host is, and who vouches for it.
+constexpr const char* names_of_hosts[] = {"/etc/resolv.conf",
+                                          "/etc/hosts",
+                                          "/etc/host.conf",
+                                          "/etc/nsswitch.conf",
+                                          "/etc/gai.conf",
+                                          "/etc/services",
+                                          "/run/systemd/resolve",
+                                          "/run/resolvconf",
+                                          "/etc/ssl",
+                                          "/usr/share/ca-certificates",
+                                          "/usr/local/share/ca-certificates"};
+
+constexpr std::uint16_t dns_port = 53;
 constexpr int links_max = 40;  // as the kernel's own limit
 
 // Of /etc or /root it would be everything.
@@ -139,6 +160,17 @@ class Ruleset {
         return {};
     }
 
+    // Connections to these ports; of a kernel that can forbid them.
+    Result<void> allow_connections(const std::vector<std::uint16_t>& ports) {
+        if ((attributes_.network & network_connect_tcp) == 0) return {};
+        for (const std::uint16_t port : ports) {
+            const PortRule rule{network_connect_tcp, port};
+            if (::syscall(SYS_landlock_add_rule, fd_, rule_net_port, &rule, 0) != 0)
+                return errno_error(errno, "let the sandbox connect to watched ports (Landlock)");
+        }
+        return {};
+    }
+
     bool enforce() const { return ::syscall(SYS_landlock_restrict_self, fd_, 0) == 0; }
 
   private:
@@ -166,17 +198,49 @@ class Ruleset {
 
 ReachableFiles reachable_files(const Config& config, const std::string& config_file) {
     ReachableFiles files;
+    files.connects = config.filter.configured() || config.queue.enabled;
+    files.connects_to = watched_ports(config);
+    const bool watching = !files.connects_to.empty();
+    if (watching) files.connects_to.push_back(dns_port);  // where an answer is too long for a datagram
     add_data_folder(config.server.data_folder, files.kept);
     if (!config.admin.socket.empty()) files.sockets.push_back(folder_of(config.admin.socket));
     for (const ListenerConfig& listener : config.listeners)
         if (!listener.path.empty()) files.sockets.push_back(folder_of(listener.path));
     files.read.assign(std::begin(read_by_libraries), std::end(read_by_libraries));
     add_with_folders(config.log.file, files.logs, files.alone);
-    for (const std::string& file : {config_file, config.tls.certificate, config.tls.key})
+    for (const std::string& file : {config_file, config.tls.certificate, config.tls.key, config.tls.ocsp,
+                                    config.tls.ticket_keys, config.tls.clients.ca_file})
+        add_with_folders(file, files.read, files.alone);
+    files.chooses_address = config.queue.enabled && !config.queue.source_addresses.empty();
+    if (config.queue.enabled || watching)
+        for (const char* place : names_of_hosts)
+            files.read.emplace_back(place);
+    if (config.queue.enabled) {
+        for (const std::string& file : {config.queue.ca_file, config.queue.smarthost_password_file})
+            add_with_folders(file, files.read, files.alone);
+    }
+    for (const CertificateConfig& one : config.certificates)
+        for (const std::string& file : {one.file, one.key, one.ocsp})
+            add_with_folders(file, files.read, files.alone);
+    return files;
+}
+
+ReachableFiles files_of_tls_agent(const Config& config) {
+    ReachableFiles files;
+    files.connects = true;
+    for (const char* folder : {"/acme", "/ocsp"})
+        files.kept.push_back(config.server.data_folder + folder);
+    files.read.assign(std::begin(read_by_libraries), std::end(read_by_libraries));
+    // Libraries for hosts and for who vouches for them are loaded when they are needed.
+    for (const char* place : names_of_hosts)
+        files.read.emplace_back(place);
+    for (const char* place : {"/usr/lib", "/lib"})
+        files.read.emplace_back(place);
+    add_with_folders(config.log.file, files.logs, files.alone);
+    for (const std::string& file : {config.tls.certificate, config.acme.ca_file, config.acme.eab_key_file})
         add_with_folders(file, files.read, files.alone);
     for (const CertificateConfig& one : config.certificates)
-        for (const std::string& file : {one.file, one.key})
-            add_with_folders(file, files.read, files.alone);
+        add_with_folders(one.file, files.read, files.alone);
     return files;
 }
 
@@ -198,7 +262,9 @@ Result<int> confine_files(const ReachableFiles& files) {
     RulesetAttributes attributes{.files = access_of_first_version};
     if (version >= 2) attributes.files |= LANDLOCK_ACCESS_FS_REFER;
     if (version >= 3) attributes.files |= access_truncate;
-    if (version >= 4) attributes.network = network_bind_tcp | network_connect_tcp;
+    if (version >= 4)
+        attributes.network =
+            (files.chooses_address ? 0 : network_bind_tcp) | (files.connects ? 0 : network_connect_tcp);
     if (version >= 5) attributes.files |= access_ioctl_dev;
 
     Ruleset ruleset(attributes);
@@ -209,6 +275,7 @@ Result<int> confine_files(const ReachableFiles& files) {
     if (auto allowed = ruleset.allow(files.sockets, to_make_sockets); !allowed) return allowed.error();
     if (auto allowed = ruleset.allow(files.logs, to_log); !allowed) return allowed.error();
     if (auto allowed = ruleset.allow(files.read, to_read); !allowed) return allowed.error();
+    if (auto allowed = ruleset.allow_connections(files.connects_to); !allowed) return allowed.error();
     if (!ruleset.enforce())
         return Error{ErrorKind::io, fmt::format("the sandbox (Landlock) cannot be entered: {}{}",
                                                 std::strerror(errno), how_to_go_without)};

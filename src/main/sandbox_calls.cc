@@ -216,9 +216,21 @@ void allow_under_conditions(Filter& filter) {
     filter.allow(SCMP_SYS(prlimit64), {equals(2, 0)});
 }
 
+// A name is looked up, a connection made: glibc's resolver, Asio, and the queue's own.
+void allow_to_connect(Filter& filter) {
+    for (const int call : {SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg),
+                           SCMP_SYS(socketpair), SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
+                           SCMP_SYS(select), SCMP_SYS(pselect6), SCMP_SYS(epoll_create)})
+        filter.allow(call);
+    for (const std::uint64_t family : {AF_INET, AF_INET6, AF_NETLINK})
+        filter.allow(SCMP_SYS(socket), {equals(0, family)});
+    for (const std::uint64_t request : {FIONREAD, FIONBIO})
+        filter.allow(SCMP_SYS(ioctl), {equals(1, request)});
+}
+
 }  // namespace
 
-Result<void> confine_calls() {
+Result<void> confine_calls(Calls calls) {
     Filter filter;
     filter.set(SCMP_FLTATR_CTL_TSYNC, 1);
     filter.set(SCMP_FLTATR_CTL_LOG, 1);
@@ -229,6 +241,7 @@ Result<void> confine_calls() {
     for (const int call : deadly_calls)
         filter.kill(call);
     allow_under_conditions(filter);
+    if (calls == Calls::that_connect) allow_to_connect(filter);
     if (const int failed = filter.load(); failed != 0)
         return Error{ErrorKind::io,
                      fmt::format("the sandbox (seccomp) cannot be made: {}; `sandbox = false` in the section "

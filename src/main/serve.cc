@@ -14,9 +14,12 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "main/backend_processes.h"
+#include "main/config_watch.h"
 #include "main/privileges.h"
 #include "main/running.h"
 #include "main/sandbox.h"
+#include "main/tls_agent.h"
 
 namespace pier::program {
 namespace {
@@ -75,13 +78,6 @@ Result<void> open(Running& running) {
     }
 }
 
-// Sanitizers read the process with ptrace(2) and start a program that names addresses.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sandbox_is_built = false;
-#else
-constexpr bool sandbox_is_built = true;
-#endif
-
 // While there is one thread.
 Result<void> enter_sandbox(const Config& config, const std::string& config_file, SandboxState& state) {
     if (!sandbox_is_built || !config.server.sandbox) {
@@ -109,7 +105,9 @@ Result<void> enter_sandbox(const Config& config, const std::string& config_file,
 // With the store open, before anybody is served.
 Result<void> close_sandbox(const Config& config, SandboxState& state) {
     if (!sandbox_is_built || !config.server.sandbox) return {};
-    if (auto confined = confine_calls(); !confined) return confined;
+    const bool connects = config.queue.enabled || config.filter.configured() || watches(config);
+    const Calls calls = connects ? Calls::that_connect : Calls::of_server;
+    if (auto confined = confine_calls(calls); !confined) return confined;
     state.seccomp = true;
     log::info("sandbox", {{"landlock", state.landlock}, {"seccomp", state.seccomp}});
     return {};
@@ -160,7 +158,19 @@ int serve(const Config& config, const std::string& config_file) {
         if (auto made = prepare_socket_folder(socket, config.server.user); !made)
             return fail("preparing a socket's folder", made.error());
 
+    // While nothing is bound and nobody else runs.
+    auto back_ends = start_back_ends(config);
+    if (!back_ends) return fail("starting the processes of the back ends", back_ends.error());
+    const auto agent = start_tls_agent(config);
+    if (!agent) return fail("starting the process that gets certificates", agent.error());
+
+    const auto issuer = start_token_issuer(config);
+    if (!issuer) return fail("starting the process that asks the issuer of tokens", issuer.error());
+
     Running running(config, config_file);
+    running.take_back_ends(std::move(*back_ends));
+    if (*agent >= 0) running.use_tls_agent(*agent);
+    running.take_token_issuer(*issuer);
     if (auto bound = running.bind(sockets_from_systemd()); !bound) return fail("listening", bound.error());
     if (auto dropped = drop_privileges(config.server.user); !dropped)
         return fail("giving up root", dropped.error());

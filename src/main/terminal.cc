@@ -76,6 +76,15 @@ Result<std::string> ask_password(Terminal& terminal, std::string_view whom) {
     return Error(ErrorKind::invalid, "the two passwords are not the same; try again");
 }
 
+Result<std::string> ask_present_password(Terminal& terminal, std::string_view whom) {
+    if (!terminal.asks) return first_line(terminal.in, "standard input");
+    const EchoOff silence;
+    terminal.err << "Password for " << whom << ": " << std::flush;
+    auto password = first_line(terminal.in, "what was typed");
+    terminal.err << '\n';
+    return password;
+}
+
 Result<std::string> read_secret_file(Terminal& terminal, const std::string& file) {
     if (file == "-") return first_line(terminal.in, "standard input");
     std::ifstream in(file, std::ios::binary);

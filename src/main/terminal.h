@@ -25,6 +25,9 @@ Terminal standard_terminal();
 // Fails with `invalid` when there is none or the two differ.
 Result<std::string> ask_password(Terminal& terminal, std::string_view whom);
 
+// A password that somebody already has: typed once.
+Result<std::string> ask_present_password(Terminal& terminal, std::string_view whom);
+
 // The first line of a file ("-": of `in`), for passwords and hashes. Its line end is not part of it.
 Result<std::string> read_secret_file(Terminal& terminal, const std::string& file);
 

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "migrate/dates.h"
 #include "migrate/digest.h"
 #include "wire/crlf.h"
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::size_t write_octets = 65536;  // gathered for one write to a spool
 constexpr std::size_t warnings_max = 100;
+constexpr std::size_t head_octets_max = 256 << 10;  // looked through for a date
 
 // An error after which no other message can be stored either.
 bool ends_the_run(ErrorKind kind) {
@@ -54,14 +56,15 @@ struct Shared {
     }
 };
 
-// The item's octets with CRLF line ends, into a new spool.
-Result<std::unique_ptr<store::Spool>> spool_item(const Item& item, Sink& sink) {
+// The item's octets with CRLF line ends, into a new spool; and their beginning.
+Result<std::unique_ptr<store::Spool>> spool_item(const Item& item, Sink& sink, std::string& head) {
     auto spool = sink.new_spool();
     if (!spool) return spool;
     wire::CrlfNormalizer lines;
     std::string octets;
     auto read = item.read([&](std::string_view block) -> Result<void> {
         lines.feed(block, octets);
+        if (item.date_in_header && head.size() < head_octets_max) head += block.substr(0, head_octets_max);
         if (octets.size() < write_octets) return {};
         auto written = (*spool)->write(octets);
         octets.clear();
@@ -75,7 +78,8 @@ Result<std::unique_ptr<store::Spool>> spool_item(const Item& item, Sink& sink) {
 }
 
 void import_item(Item item, Sink& sink, const ImportLimits& limits, const std::shared_ptr<Shared>& shared) {
-    auto spool = spool_item(item, sink);
+    std::string head;
+    auto spool = spool_item(item, sink, head);
     if (!spool) {
         const std::lock_guard lock(shared->mutex);
         return shared->fail(std::move(item.origin), spool.error());
@@ -94,7 +98,8 @@ void import_item(Item item, Sink& sink, const ImportLimits& limits, const std::s
     message.spool = std::move(*spool);
     message.mailbox = std::move(item.mailbox);
     message.flags = item.flags;
-    message.internal_date = item.internal_date;
+    message.internal_date =
+        item.date_in_header ? date_of_header(head).value_or(item.internal_date) : item.internal_date;
     message.uidl = std::move(item.uidl);
     message.key = import_key(item.identity);
     sink.append(std::move(message),

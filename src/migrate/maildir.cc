@@ -81,6 +81,13 @@ class MaildirSource : public Source {
 Result<void> MaildirSource::open() {
     std::error_code error;
     if (!fs::is_directory(root_ / "cur", error) && !fs::is_directory(root_ / "new", error)) {
+        // On the store itself, while no server runs, Pier works without root's rights.
+        if (error == std::errc::permission_denied)
+            return Error(
+                ErrorKind::io,
+                fmt::format("cannot read {}: permission denied; make it readable for whoever owns Pier's "
+                            "data, or start the server first",
+                            root_.string()));
         return Error(
             ErrorKind::not_found,
             fmt::format("{} is not a maildir: it has neither cur nor new; name the directory that holds them",
@@ -278,17 +285,21 @@ std::optional<std::string> decode_modified_utf7(std::string_view text) {
     return out;
 }
 
+std::string text_of_mailbox(std::string name) {
+    if (!is_utf8(name))
+        std::ranges::replace_if(
+            name, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '_');
+    std::ranges::replace_if(
+        name, [](char c) { return c == '/' || (c >= 0 && c < ' ') || c == 0x7f; }, '_');
+    return name;
+}
+
 std::string mailbox_of_folder(std::string_view directory) {
     directory.remove_prefix(directory.starts_with('.'));
     std::string mailbox;
     for (;;) {
         const std::string_view part = directory.substr(0, directory.find('.'));
-        std::string name = decode_modified_utf7(part).value_or(std::string(part));
-        if (!is_utf8(name))
-            std::ranges::replace_if(
-                name, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '_');
-        std::ranges::replace_if(
-            name, [](char c) { return c == '/' || (c >= 0 && c < ' ') || c == 0x7f; }, '_');
+        std::string name = text_of_mailbox(decode_modified_utf7(part).value_or(std::string(part)));
         mailbox += name;
         directory.remove_prefix(part.size());
         if (directory.empty()) return mailbox;

@@ -30,6 +30,9 @@ Result<std::unique_ptr<Source>> open_maildir(const std::filesystem::path& path, 
 // A Maildir++ folder's directory name (".Work.2026") as a mailbox name ("Work/2026").
 std::string mailbox_of_folder(std::string_view directory);
 
+// A name as one level of a mailbox's name: UTF-8, without control characters and '/'.
+std::string text_of_mailbox(std::string name);
+
 // IMAP's modified UTF-7 (RFC 3501 §5.1.3) as UTF-8; absent if it is malformed.
 std::optional<std::string> decode_modified_utf7(std::string_view text);
 

@@ -24,9 +24,12 @@ struct Item {
         identity;         // the same in every run over the same source, and different for every message of it
     std::string mailbox;  // "INBOX", "Work/2026"
     Time internal_date{};
+    bool date_in_header = false;  // the header's date comes first (date_of_header), then internal_date
     store::Flags flags = 0;
-    std::string uidl;          // as the previous server gave it; empty: none. Fit for the store
-    std::uint64_t octets = 0;  // in the source, for the progress
+    bool flags_known = true;    // false: POP3 has none, and those that the message has here are right
+    std::string uidl;           // as the previous server gave it; empty: none. Fit for the store
+    std::uint64_t octets = 0;   // in the source, for the progress
+    bool octets_exact = false;  // they are those with CRLF line ends
     std::function<Result<void>(const Take&)>
         read;  // the octets as they are there, any line ends; while the source lives
 };
@@ -40,6 +43,10 @@ class Source {
     virtual Result<std::optional<Item>> next() = 0;
 
     virtual std::uint64_t octets_total() const = 0;  // of all items, about
+
+    // Which items will be read, in that order: their numbers as next() gave them, from 0. A source that asks
+    // a server then asks for several at once.
+    virtual void will_read(const std::vector<std::size_t>& items) { static_cast<void>(items); }
 
     // What could not be kept, for a person; at most warnings_max of them.
     const std::vector<std::string>& warnings() const { return warnings_; }

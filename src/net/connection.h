@@ -14,9 +14,11 @@
 #include <string>
 #include <string_view>
 
+#include "base/log.h"
 #include "base/result.h"
 #include "net/endpoint.h"
 #include "net/event_loop.h"
+#include "net/own_visits.h"
 #include "net/task.h"
 #include "net/tls.h"
 #include "net/tls_stream.h"
@@ -46,6 +48,7 @@ class Connection final : private EventLoop::Watcher {
     void introduce(const Endpoint& client, std::string tls) {
         peer_ = client;
         proxy_tls_ = std::move(tls);
+        introduced_ = true;
     }
 
     // All of it, or a failure. `octets` must live until then. A peer that takes nothing until the deadline
@@ -78,6 +81,8 @@ class Connection final : private EventLoop::Watcher {
     Task<void> close(Unread unread);
 
     bool tls() const { return tls_ != nullptr; }
+    // The handshake was an ACME authority's (RFC 8737): the connection is to be closed now.
+    bool answered_challenge() const { return tls_ && tls_->answers_challenge(); }
     // "TLSv1.3/TLS_AES_128_GCM_SHA256", "+resumed" behind it, "+proxy" if it is between the client and the
     // proxy; empty without TLS.
     std::string tls_text() const;
@@ -89,7 +94,19 @@ class Connection final : private EventLoop::Watcher {
         return tls_ ? tls_->channel_binding(type) : std::string();
     }
     bool has_exporter() const { return tls_ && tls_->has_exporter(); }
+    // Who the client is by the certificate that it has shown; null: it has shown none. One that a proxy has
+    // shown, which then introduced its client, is not the client's.
+    const TlsClient* client() const { return tls_ && !introduced_ ? tls_->client() : nullptr; }
     const Endpoint& peer() const { return peer_; }
+    // `visits` outlives the connection.
+    void use_own_visits(const OwnVisits* visits) { own_visits_ = visits; }
+    // It is this process's own look at itself. Known at the session's end; at its beginning it may be too
+    // early.
+    bool is_own_visit() const {
+        return own_visits_ != nullptr && !peer_.is_unix() && own_visits_->knows(peer_.address, peer_.port);
+    }
+    // Of what such a look leads to, the log tells only to who wants to see everything.
+    log::Level log_level() const { return is_own_visit() ? log::Level::debug : log::Level::info; }
     const Endpoint& local() const { return local_; }
     EventLoop& loop() { return loop_; }
 
@@ -136,6 +153,7 @@ class Connection final : private EventLoop::Watcher {
     int fd_;
     std::unique_ptr<TlsStream> tls_;
     Endpoint peer_, local_;
+    const OwnVisits* own_visits_ = nullptr;
     std::string proxy_tls_;  // of the client and the proxy in front of us, if there is one
     SteadyTime deadline_ = SteadyTime::max();
     std::chrono::seconds idle_timeout_{0};
@@ -148,6 +166,7 @@ class Connection final : private EventLoop::Watcher {
     bool ended_ = false;         // the peer sends no more, or the connection is broken: reading never waits
     bool watches_room_ = false;  // for being writable: asked for when a write has to wait for the first time
     bool worth_finishing_ = false;
+    bool introduced_ = false;
 };
 
 }  // namespace pier::net

@@ -167,15 +167,14 @@ Result<void> ListenSockets::bind_unix(std::size_t loops, unsigned mode) {
     struct stat status {};
     if (::lstat(local_.unix_path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode))
         ::unlink(local_.unix_path.c_str());
-    const mode_t before = ::umask(0777);  // nobody connects before the mode is right
-    const int bound = ::bind(fd, &address.any, length);
-    const int error_number = errno;
-    ::umask(before);
-    if (bound != 0) return errno_error(error_number, "listen on " + local_.text());
+    if (::bind(fd, &address.any, length) != 0) return errno_error(errno, "listen on " + local_.text());
     owns_path_ = true;
-    if (::listen(fd, backlog) != 0) return errno_error(errno, "listen on " + local_.text());
+    // Nobody can connect before listen(2), so the mode is right by then. umask(2) would do it too, but it is
+    // the whole process's: a file that another thread makes in that moment, as the store's index does, could
+    // not be opened again.
     if (::chmod(local_.unix_path.c_str(), mode) != 0)
         return errno_error(errno, "set the mode of " + local_.text());
+    if (::listen(fd, backlog) != 0) return errno_error(errno, "listen on " + local_.text());
     while (fds_.size() < loops) {
         const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
         if (copy < 0) return errno_error(errno, "listen on " + local_.text());
@@ -212,10 +211,7 @@ Acceptor::Acceptor(EventLoop& loop, int listen_fd, OnAccept on_accept, std::stri
 void Acceptor::start() {
     if (fd_ < 0) return;
     if (loop_.watch(fd_, EPOLLIN, *this)) return;
-    if (!std::exchange(said_exhausted_, true))
-        log::error(
-            "accept.failed",
-            {{"listener", name_}, {"reason", std::strerror(errno)}, {"hint", "tried again each second"}});
+    say_exhausted(std::strerror(errno), "tried again each second");
     loop_.post_at_sweep([self = shared_from_this()] { self->start(); });
 }
 
@@ -232,6 +228,13 @@ void Acceptor::pause() {
     loop_.post_at_sweep([self = shared_from_this()] { self->start(); });
 }
 
+void Acceptor::say_exhausted(const char* reason, const char* hint) {
+    const auto now = loop_.now();
+    if (said_exhausted_ && now - *said_exhausted_ < std::chrono::minutes(1)) return;
+    said_exhausted_ = now;
+    log::error("accept.failed", {{"listener", name_}, {"reason", reason}, {"hint", hint}});
+}
+
 void Acceptor::on_events(std::uint32_t) {
     // Not without end: connections that exist want their turn too.
     for (int i = 0; i < accepts_in_a_row_max && fd_ >= 0; ++i) {
@@ -239,7 +242,6 @@ void Acceptor::on_events(std::uint32_t) {
         socklen_t length = sizeof address;
         const int fd = ::accept4(fd_, &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            said_exhausted_ = false;
             on_accept_(loop_, fd, from_sockaddr(address, length));
             continue;
         }
@@ -247,13 +249,8 @@ void Acceptor::on_events(std::uint32_t) {
         if (error_number == EAGAIN || error_number == EWOULDBLOCK) return;
         if (error_number == EINTR || error_number == ECONNABORTED)
             continue;  // accept(2): concerns that client alone
-        if (!said_exhausted_) {
-            log::error("accept.failed",
-                       {{"listener", name_},
-                        {"reason", std::strerror(error_number)},
-                        {"hint", "out of descriptors: raise LimitNOFILE or lower limits.connections_max"}});
-        }
-        said_exhausted_ = true;
+        say_exhausted(std::strerror(error_number),
+                      "out of descriptors: raise LimitNOFILE or lower limits.connections_max");
         return pause();
     }
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,7 +44,7 @@ class ListenSockets {
 using OnAccept = std::function<void(EventLoop& loop, int fd, const Endpoint& peer)>;
 
 // Accepts on one loop, from start() to stop(), both on the loop's thread (or before it runs). When file
-// descriptors run out it waits a little and says so once.
+// descriptors run out it waits a little and says so, at most once a minute.
 class Acceptor final : public std::enable_shared_from_this<Acceptor>, private EventLoop::Watcher {
   public:
     // Waits on a duplicate of `listen_fd`. `name` is the listener's, for the log.
@@ -57,11 +58,15 @@ class Acceptor final : public std::enable_shared_from_this<Acceptor>, private Ev
   private:
     void on_events(std::uint32_t events) override;
     void pause();
+    // The log says it once a minute: a descriptor that comes free lets one in, and the next one finds none
+    // again.
+    void say_exhausted(const char* reason, const char* hint);
     EventLoop& loop_;
     int fd_;
     OnAccept on_accept_;
     std::string name_;
-    bool said_exhausted_ = false;
+    // When the log was last told that nobody can be accepted; absent: never.
+    std::optional<EventLoop::SteadyTime> said_exhausted_;
 };
 
 }  // namespace pier::net

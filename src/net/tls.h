@@ -2,6 +2,8 @@
 // shared by all connections, replaced whole when the files change. Any thread.
 #pragma once
 
+#include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,6 +14,10 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "net/self_signed.h"
+#include "net/tls_challenges.h"
+#include "net/tls_clients.h"
+#include "net/tls_staples.h"
 #include "net/tls_tickets.h"
 
 namespace pier::net {
@@ -19,6 +25,7 @@ namespace pier::net {
 struct TlsFiles {
     std::string certificate;  // PEM: the server's certificate, then the chain
     std::string key;          // PEM
+    std::string ocsp{};       // DER: what the authority says of it (net/ocsp.h); empty: none
 };
 
 // Mozilla's: intermediate is TLS 1.2 and 1.3, modern 1.3 alone.
@@ -28,6 +35,13 @@ struct TlsSettings {
     TlsFiles files;                  // for who names no server, or one that no certificate is for
     std::vector<TlsFiles> others{};  // for the names that they hold (RFC 6066 §3); the first that fits
     TlsPolicy policy = TlsPolicy::intermediate;
+    std::string
+        ticket_keys{};  // a file of keys that other nodes have too (net/tls_ticket_keys.h); empty: none
+    std::string ocsp_folder{};  // where fetched OCSP responses are, for certificates without one; empty: none
+    // Names for a self-signed certificate, which stands in as long as the file `files.certificate` is not
+    // there.
+    std::vector<std::string> stand_in{};
+    TlsClients clients{};
 };
 
 class Tls {
@@ -47,6 +61,15 @@ class Tls {
 
     // Days until the first of the certificates ends (negative: it has ended).
     int days_left() const;
+    // The self-signed certificate is in use (TlsSettings::stand_in).
+    bool stands_in() const { return stands_in_; }
+    // What somebody should see to before clients do, each in a sentence: certificates that end soon, OCSP
+    // responses that are not sent. Nothing of it stops the server.
+    std::vector<std::string> problems() const;
+
+    // The certificates that answer an ACME authority, by their names (net/tls_challenges.h), in place of
+    // those before. One that is not right is left out, and named in the failure.
+    Result<void> answer_challenges(const std::map<std::string, PemPair>& certificates);
 
   private:
     struct FreeContext {
@@ -55,11 +78,20 @@ class Tls {
     using Context = std::unique_ptr<SSL_CTX, FreeContext>;
     struct Choice;
     static int choose(SSL* ssl, int* alert, void* choice);
-    Result<Context> make_context(const TlsFiles& files, TlsPolicy policy);
-    explicit Tls(Clock clock) : tickets_(std::move(clock)) {}
+    static int on_client_hello(SSL* ssl, int* alert, void* tls);
+    Result<Context> make_bare_context(const TlsSettings& settings);
+    Result<Context> make_context(const TlsFiles& files, const TlsSettings& settings);
+    Result<Context> make_first_context(const TlsSettings& settings, bool& stands_in);
+    explicit Tls(const Clock& clock)
+        : clock_(clock), tickets_(clock), staples_(std::make_unique<TlsStaples>(clock)) {}
 
+    const Clock clock_;
     TlsTickets tickets_;
+    TlsChallenges challenges_;
+    std::atomic<bool> stands_in_ = false, challenged_ = false;
+    std::mutex reload_mutex_;  // one reload at a time
     mutable std::mutex mutex_;
+    std::unique_ptr<TlsStaples> staples_;
     Context context_;  // of TlsSettings::files; it holds the others
 };
 

@@ -208,6 +208,7 @@ TlsStream::Step TlsStream::handshake(std::span<char> lent) {
     const Step step = step_of(SSL_accept(ssl_));
     keep_input();
     if (step == Step::done) {
+        client_ = client_of(ssl_);
         hand_over();
         return step;  // a ticket may be held back: it leaves with the greeting
     }

@@ -20,6 +20,8 @@
 #include <openssl/bio.h>
 
 #include "base/result.h"
+#include "net/tls_challenges.h"
+#include "net/tls_clients.h"
 #include "net/tls_records.h"
 
 namespace pier::net {
@@ -65,8 +67,12 @@ class TlsStream {
     // As Connection has them.
     std::string channel_binding(std::string_view type) const;
     bool has_exporter() const;
+    const TlsClient* client() const { return client_.get(); }
 
     const char* alpn() const { return alpn_; }
+    // For Tls: the client is an ACME authority (net/tls_challenges.h), and gets nothing but its certificate.
+    void answer_challenge() { alpn_ = acme_alpn; }
+    bool answers_challenge() const { return alpn_ == acme_alpn; }
     static TlsStream& of(const SSL* ssl);
     // A line of OpenSSL's key log; for Tls, which asks OpenSSL for it.
     static void on_secret(const SSL* ssl, const char* line);
@@ -91,12 +97,13 @@ class TlsStream {
     const int fd_;
     int error_number_ = 0;  // of the socket
     bool emptied_socket_ = false;
-    const char* const alpn_;
+    const char* alpn_;
     SSL* ssl_ = nullptr;                   // until hand_over()
     BIO* bio_ = nullptr;                   // ssl_ owns it
     std::unique_ptr<TlsRecords> records_;  // TLS 1.3: from hand_over() on
     const char* cipher_name_ = nullptr;    // OpenSSL's, for good
     X509* certificate_ = nullptr;          // ours, held; from hand_over() on
+    std::unique_ptr<TlsClient> client_;    // null: it has shown no certificate
     bool resumed_ = false, ended_ = false, broken_ = false;
     bool all_held_ = true;    // what OpenSSL has written since the last flush() is in held_
     std::string_view input_;  // in a lent buffer or in early_, within a call

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include <openssl/core_names.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/ssl.h>
@@ -30,14 +29,9 @@ int tickets_index() {
 
 }  // namespace
 
-TlsTickets::Key::~Key() {
-    OPENSSL_cleanse(cipher.data(), cipher.size());
-    OPENSSL_cleanse(mac.data(), mac.size());
-}
-
 TlsTickets::TlsTickets(Clock clock)
     : clock_(std::move(clock)), aes_(EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr)) {
-    current_ = make_key(clock_());
+    current_ = make_tls_ticket_key(clock_());
     previous_ = current_;
 }
 
@@ -53,24 +47,21 @@ Result<void> TlsTickets::serve(SSL_CTX* context) {
     return {};
 }
 
-TlsTickets::Key TlsTickets::make_key(Time now) {
-    Key key;
-    random_bytes(key.name);
-    random_bytes(key.cipher);
-    random_bytes(key.mac);
-    key.made = now;
-    return key;
+void TlsTickets::share(std::vector<TlsTicketKey> keys) {
+    std::lock_guard lock(mutex_);
+    shared_ = std::move(keys);
 }
 
 void TlsTickets::rotate(Time now) {
     if (now - current_.made < lifetime) return;
     previous_ = current_;
-    current_ = make_key(now);
+    current_ = make_tls_ticket_key(now);
 }
 
 TlsTickets::Key TlsTickets::sealing_key() {
     const Time now = clock_();
     std::lock_guard lock(mutex_);
+    if (!shared_.empty()) return shared_.front();
     rotate(now);
     return current_;
 }
@@ -78,6 +69,14 @@ TlsTickets::Key TlsTickets::sealing_key() {
 int TlsTickets::opening_key(const unsigned char* name, Key& key) {
     const Time now = clock_();
     std::lock_guard lock(mutex_);
+    if (!shared_.empty()) {
+        const auto found = std::find_if(shared_.begin(), shared_.end(), [name](const Key& one) {
+            return std::memcmp(name, one.name.data(), one.name.size()) == 0;
+        });
+        if (found == shared_.end()) return 0;
+        key = *found;
+        return found == shared_.begin() ? 1 : 2;
+    }
     rotate(now);
     if (std::memcmp(name, current_.name.data(), current_.name.size()) == 0) {
         key = current_;

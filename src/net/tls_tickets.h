@@ -2,17 +2,19 @@
 // itself, so the server remembers nothing about its clients, and all event loops know all tickets. One key
 // seals for half a day and then opens for another half: a ticket is good for half a day whenever it was made,
 // and what was recorded of a TLS 1.2 session cannot be opened any more after a day. Owned by Tls, outlives
-// certificates. Any thread.
+// certificates. Nodes that share a file of keys know each other's tickets; that file's owner then changes the
+// keys. Any thread.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <mutex>
+#include <vector>
 
 #include <openssl/types.h>
 
 #include "base/result.h"
 #include "base/time.h"
+#include "net/tls_ticket_keys.h"
 
 namespace pier::net {
 
@@ -29,29 +31,24 @@ class TlsTickets {
     // Makes `context` use these keys. They outlive it and its connections.
     Result<void> serve(SSL_CTX* context);
 
+    // From now on these keys, the first of them for new tickets; without any, keys of its own again.
+    void share(std::vector<TlsTicketKey> keys);
+
   private:
-    struct Key {
-        std::array<unsigned char, 16> name;  // tells clients' tickets apart; no secret
-        std::array<unsigned char, 32> cipher, mac;
-        Time made;
-        Key() = default;
-        Key(const Key&) = default;
-        Key& operator=(const Key&) = default;
-        ~Key();
-    };
-    static Key make_key(Time now);
+    using Key = TlsTicketKey;
     static int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                          EVP_MAC_CTX* mac, int sealing);
     int use(bool tls13, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
             bool sealing);
     Key sealing_key();
-    // 0: none that is still good; 1: the one that seals; 2: the one before.
+    // 0: none that is still good; 1: the one that seals; 2: an earlier one.
     int opening_key(const unsigned char* name, Key& key);
     void rotate(Time now);
 
     const Clock clock_;
     EVP_CIPHER* aes_ = nullptr;
     std::mutex mutex_;
+    std::vector<Key> shared_;  // if there are any, the two below are not used
     Key current_, previous_;
 };
 

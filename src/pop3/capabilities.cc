@@ -18,8 +18,8 @@ void Conversation::run_capa(const Arguments&) {
     // RFC 2449 §5: what AUTHORIZATION offers is announced in both states.
     if (login_allowed()) {
         out_ += "USER\r\nSASL";
-        for (const auto mechanism : wire::sasl_mechanisms(facts_.channel))
-            out_.append(" ").append(mechanism);
+        for (const auto mechanism : wire::sasl_mechanisms(facts_.sasl))
+            if (offers(mechanism)) out_.append(" ").append(mechanism);
         out_ += "\r\n";
     }
     const bool logged_in = state_ == Session::State::transaction;

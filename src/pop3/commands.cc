@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "pop3/conversation.h"
+#include "pop3/session.h"
 #include "wire/ascii.h"
 
 namespace pier::pop3 {
@@ -48,6 +49,14 @@ std::string_view without_trailing_spaces(std::string_view text) {
 
 std::span<const Command> commands() {
     return table;
+}
+
+std::vector<std::string_view> command_names() {
+    std::vector<std::string_view> names;
+    for (const Command& command : table)
+        names.push_back(command.verb);
+    names.emplace_back("other");
+    return names;
 }
 
 const Command* find_command(std::string_view line) {

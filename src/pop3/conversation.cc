@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/utf8.h"
+#include "wire/ascii.h"
 
 namespace pier::pop3 {
 
@@ -64,7 +65,10 @@ Action Conversation::take_pending() {
         if (std::holds_alternative<StartTls>(action)) return Awaiting::tls;
         if (std::holds_alternative<Introduce>(action)) return Awaiting::introduction;
         if (std::holds_alternative<NeedKeys>(action)) return Awaiting::keys;
-        if (std::holds_alternative<Login>(action)) return Awaiting::login;
+        const bool login = std::holds_alternative<Login>(action) ||
+                           std::holds_alternative<TokenLogin>(action) ||
+                           std::holds_alternative<CertificateLogin>(action);
+        if (login) return Awaiting::login;
         if (std::holds_alternative<SendMail>(action)) return Awaiting::mail;
         assert(std::holds_alternative<Remove>(action));
         return Awaiting::removal;
@@ -111,8 +115,18 @@ void Conversation::abandon() {
     out_ = {};
 }
 
+std::size_t Conversation::line_octets_max() const {
+    if (exchange_) return limits_.auth_line_octets_max;
+    // liberal: mpop and others put a token of any length behind AUTH, where RFC 5034 §4 has 255 octets.
+    const bool token_may_follow = facts_.sasl.tokens != nullptr && login_allowed() &&
+                                  state_ == Session::State::authorization &&
+                                  wire::ascii_starts_with(in_.raw(), "AUTH ");
+    return token_may_follow ? std::max(limits_.line_octets_max, limits_.auth_line_octets_max)
+                            : limits_.line_octets_max;
+}
+
 bool Conversation::run_next_line() {
-    const auto line = in_.next_line(exchange_ ? limits_.auth_line_octets_max : limits_.line_octets_max);
+    const auto line = in_.next_line(line_octets_max());
     if (!line) return false;
     const std::size_t bad_before = bad_commands_;
     run_line(*line);
@@ -124,8 +138,7 @@ bool Conversation::run_next_line() {
 
 void Conversation::run_line(const wire::LineBuffer::Line& line) {
     if (line.too_long) {
-        exchange_.reset();
-        bad("line too long");
+        break_off_exchange("line too long");
     } else if (exchange_) {
         run_sasl_response(line.text);
     } else {
@@ -133,13 +146,20 @@ void Conversation::run_line(const wire::LineBuffer::Line& line) {
     }
 }
 
+void Conversation::tell_observer(const Command* command) {
+    if (observer_ == nullptr) return;
+    const auto all = commands();
+    observer_->on_command(command != nullptr ? static_cast<std::size_t>(command - all.data()) : all.size());
+}
+
 void Conversation::run_command(std::string_view line) {
     ++counts_.commands;
+    const Command* command = find_command(line);
+    tell_observer(command);
     // Attack: octets that other programs take for the end of a string or of a line.
     if (line.find_first_of(std::string_view("\0\r", 2)) != std::string_view::npos) {
         return bad("a NUL or a lone CR in the command");
     }
-    const Command* command = find_command(line);
     if (!command) return bad("unknown command");
     const bool in_session = state_ == Session::State::transaction;
     if (!(command->states & (in_session ? in_transaction : in_authorization))) {

@@ -34,11 +34,12 @@ class Conversation {
     Conversation(const Limits& limits, Facts facts);
 
     // As in session.h.
+    void set_observer(wire::CommandObserver* observer) { observer_ = observer; }
     Action next();
     void on_bytes(std::string_view octets);
     void on_eof();
     void on_shutdown();
-    void on_tls(wire::SaslChannel channel);
+    void on_tls(const wire::SaslOffer& sasl);
     void on_introduced(const Introduced& report);
     void on_keys(const wire::ScramKeys& keys, std::string_view nonce, std::string_view channel_binding);
     void on_keys_refused(const LoginRefused& refused);
@@ -74,8 +75,10 @@ class Conversation {
 
     // The loop.
     bool run_next_line();
+    std::size_t line_octets_max() const;
     void run_line(const wire::LineBuffer::Line& line);
     void run_command(std::string_view line);
+    void tell_observer(const Command* command);
     Action write();
     Action take_pending();
     bool take_report(Awaiting what);
@@ -100,8 +103,10 @@ class Conversation {
     void refuse_clear_login();
     void run_sasl_response(std::string_view line);
     void take_sasl_step(wire::SaslStep step);
+    void break_off_exchange(std::string_view text);
     void ask_login(std::string authzid, std::string user, std::optional<std::string> password);
     void fail_login(std::string_view text);
+    bool offers(std::string_view mechanism) const;
     void list_mechanisms();
 
     // TRANSACTION.
@@ -115,6 +120,7 @@ class Conversation {
 
     const Limits& limits_;
     Facts facts_;
+    wire::CommandObserver* observer_ = nullptr;
     Session::State state_ = Session::State::authorization;
     Session::Counts counts_;
 
@@ -134,7 +140,8 @@ class Conversation {
     std::string name_;                              // who wants to be; the one whose proof is checked
     bool name_given_ = false;                       // by USER: PASS may come
     std::unique_ptr<wire::SaslExchange> exchange_;  // while AUTH goes on
-    bool keys_given_ = false;  // the exchange has got to a proof: a failure is a failed login
+    bool keys_given_ = false;    // the exchange has got to a proof: a failure is a failed login
+    std::string token_refused_;  // its token has been refused, with this text; the exchange is not over yet
 
     std::shared_ptr<const Maildrop> maildrop_;  // from login on
     Deletions deletions_;

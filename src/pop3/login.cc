@@ -73,9 +73,10 @@ void Conversation::run_auth(const Arguments& arguments) {
     name_given_ = false;
     // liberal: AUTH alone is in no RFC that is in force, but older clients ask so for the mechanisms.
     if (arguments.count == 0) return list_mechanisms();
-    exchange_ = wire::SaslExchange::begin(arguments[0], facts_.channel);
+    exchange_ = offers(arguments[0]) ? wire::SaslExchange::begin(arguments[0], facts_.sasl) : nullptr;
     if (!exchange_) return error("unknown SASL mechanism; CAPA lists them");
     keys_given_ = false;
+    token_refused_ = {};
     if (arguments.count == 1) return take_sasl_step(exchange_->start(std::nullopt));
     // RFC 5034 §4: a single = stands for an initial response that is empty.
     auto initial = arguments[1] == "=" ? std::optional<std::string>("")
@@ -88,27 +89,31 @@ void Conversation::run_auth(const Arguments& arguments) {
     OPENSSL_cleanse(initial->data(), initial->size());
 }
 
+bool Conversation::offers(std::string_view mechanism) const {
+    return facts_.scram || !wire::ascii_starts_with(mechanism, "SCRAM-");
+}
+
 void Conversation::list_mechanisms() {
     ok("mechanisms follow");
-    for (const auto mechanism : wire::sasl_mechanisms(facts_.channel))
-        out_.append(mechanism).append("\r\n");
+    for (const auto mechanism : wire::sasl_mechanisms(facts_.sasl))
+        if (offers(mechanism)) out_.append(mechanism).append("\r\n");
     out_ += ".\r\n";
 }
 
 void Conversation::run_sasl_response(std::string_view line) {
     // liberal: trailing spaces, as behind every command.
     line = line.substr(0, line.find_last_not_of(' ') + 1);
-    if (line == "*") {
-        exchange_.reset();
-        return bad("AUTH cancelled");
-    }
+    if (line == "*") return break_off_exchange("AUTH cancelled");
     auto response = wire::base64_decode(line, wire::sasl_message_octets_max);
-    if (!response) {
-        exchange_.reset();
-        return bad("the response is not base64; AUTH ended");
-    }
+    if (!response) return break_off_exchange("the response is not base64; AUTH ended");
     take_sasl_step(exchange_->on_response(*response));
     OPENSSL_cleanse(response->data(), response->size());
+}
+
+void Conversation::break_off_exchange(std::string_view text) {
+    exchange_.reset();
+    if (token_refused_.empty()) return bad(text);
+    fail_login(token_refused_);
 }
 
 void Conversation::take_sasl_step(wire::SaslStep step) {
@@ -118,17 +123,27 @@ void Conversation::take_sasl_step(wire::SaslStep step) {
     }
     if (auto* keys = std::get_if<wire::SaslNeedKeys>(&step)) {
         name_ = keys->user;
-        pending_ = NeedKeys{keys->hash, std::move(keys->user), std::move(keys->channel_binding)};
+        pending_ = std::move(*keys);
+        return;
+    }
+    if (auto* check = std::get_if<wire::SaslCheckToken>(&step)) {
+        name_ = check->authzid;
+        pending_ = std::move(*check);
         return;
     }
     exchange_.reset();
-    if (auto* check = std::get_if<wire::SaslCheckPassword>(&step)) {
+    if (auto* certificate = std::get_if<wire::SaslCheckCertificate>(&step)) {
+        name_ = certificate->authzid;
+        pending_ = std::move(*certificate);
+    } else if (auto* check = std::get_if<wire::SaslCheckPassword>(&step)) {
         ask_login(std::move(check->authzid), std::move(check->user), std::move(check->password));
     } else if (auto* proven = std::get_if<wire::SaslProven>(&step)) {
         ask_login(std::move(proven->authzid), std::move(proven->user), std::nullopt);
     } else if (const auto& failed = std::get<wire::SaslFailed>(step); keys_given_) {
         fail_login(failed.text);
         pending_ = WrongProof{std::exchange(name_, {})};
+    } else if (!token_refused_.empty()) {
+        fail_login(token_refused_);
     } else {
         bad(failed.text);
     }
@@ -167,9 +182,17 @@ void Conversation::on_login(LoginReport report) {
     if (!take_report(Awaiting::login)) return;
     if (const auto* refused = std::get_if<LoginRefused>(&report)) {
         name_ = {};
-        if (refused->why == LoginRefused::Why::credentials) return fail_login(refused->text);
+        const bool wrong = refused->why == LoginRefused::Why::credentials;
+        // Whose token is not good is told so in the mechanism's words, and answers before it is over.
+        if (wrong && exchange_) {
+            token_refused_ = refused->text;
+            return take_sasl_step(exchange_->on_token_refused());
+        }
+        exchange_.reset();
+        if (wrong) return fail_login(refused->text);
         return refuse(*refused);
     }
+    exchange_.reset();
     maildrop_ = std::get<std::shared_ptr<const Maildrop>>(std::move(report));
     user_ = std::exchange(name_, {});
     state_ = Session::State::transaction;
@@ -224,16 +247,17 @@ void Conversation::on_introduced(const Introduced& report) {
     }
     facts_.tls_active = report.tls_active;
     facts_.clear_login_allowed = report.clear_login_allowed;
+    facts_.sasl.certificate = false;  // it was the proxy's
     name_ = {};
     name_given_ = false;
     ok("client known");
 }
 
 // RFC 2595 §4: what was said before TLS is forgotten; an attacker may have said it.
-void Conversation::on_tls(wire::SaslChannel channel) {
+void Conversation::on_tls(const wire::SaslOffer& sasl) {
     if (!take_report(Awaiting::tls)) return;
     facts_.tls_active = true;
-    facts_.channel = channel;
+    facts_.sasl = sasl;
     language_ = Language::english;
     name_ = {};
     name_given_ = false;

@@ -15,6 +15,9 @@ Session::Session(const Limits& limits, Facts facts)
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 
+void Session::set_observer(wire::CommandObserver* observer) {
+    impl_->set_observer(observer);
+}
 Action Session::next() {
     return impl_->next();
 }
@@ -27,8 +30,8 @@ void Session::on_eof() {
 void Session::on_shutdown() {
     impl_->on_shutdown();
 }
-void Session::on_tls(wire::SaslChannel channel) {
-    impl_->on_tls(channel);
+void Session::on_tls(const wire::SaslOffer& sasl) {
+    impl_->on_tls(sasl);
 }
 void Session::on_introduced(const Introduced& report) {
     impl_->on_introduced(report);

@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "wire/command_observer.h"
 #include "wire/sasl.h"
 
 namespace pier::pop3 {
@@ -32,19 +33,22 @@ class Maildrop {
 };
 
 struct Limits {
-    std::size_t line_octets_max = 512;         // a command line with its CRLF (RFC 2449 §4 says 255)
-    std::size_t auth_line_octets_max = 12288;  // a SASL line (RFC 4422 needs room for tickets and tokens)
-    std::size_t output_octets_max = 16384;     // replies gathered before they are written
-    std::size_t bad_commands_max = 10;         // in a row; then the connection is closed
-    std::size_t failed_logins_max = 3;         // then the connection is closed
+    std::size_t line_octets_max = 512;  // a command line with its CRLF (RFC 2449 §4 says 255)
+    // A SASL line: RFC 5034 §4 wants at least 12288 octets; this is as much as a token may have
+    // (wire/sasl_limits.h).
+    std::size_t auth_line_octets_max = 22016;
+    std::size_t output_octets_max = 16384;  // replies gathered before they are written
+    std::size_t bad_commands_max = 10;      // in a row; then the connection is closed
+    std::size_t failed_logins_max = 3;      // then the connection is closed
 };
 
 // What the listener and the configuration say about this connection.
 struct Facts {
     bool tls_active = false;           // implicit TLS, or after STLS
-    wire::SaslChannel channel{};       // whether the driver can tell what identifies it
+    wire::SaslOffer sasl{};            // what the driver can tell of the channel, tokens and the certificate
     bool tls_available = false;        // STLS may be offered
     bool clear_login_allowed = false;  // passwords without TLS
+    bool scram = true;                 // SCRAM is among the mechanisms
     std::uint32_t login_delay_s = 0;   // RFC 2449 §6.6: CAPA's LOGIN-DELAY; 0: not told
     std::uint32_t expire_days = 0;     // RFC 2449 §6.7: CAPA's EXPIRE; 0: NEVER
     bool xclient = false;              // the peer is a proxy that is believed: XCLIENT is taken
@@ -63,18 +67,17 @@ struct Introduce {   // on_introduced
     std::uint16_t port = 0;
     bool tls = false;  // between the client and the proxy
 };
-struct NeedKeys {
-    wire::ScramHash hash{};
-    std::string user, channel_binding;  // as wire::SaslNeedKeys
-};                                      // on_keys, or on_keys_refused
+using NeedKeys = wire::SaslNeedKeys;  // on_keys, or on_keys_refused
 struct WrongProof {
     std::string user;
 };  // nothing to report: SCRAM has failed
 struct Login {
     std::string authzid, user;
     std::optional<std::string> password;
-};                 // on_login; no password: SCRAM has proven it
-struct SendMail {  // on_mail_sent
+};                                                    // on_login; no password: SCRAM has proven it
+using TokenLogin = wire::SaslCheckToken;              // on_login
+using CertificateLogin = wire::SaslCheckCertificate;  // on_login
+struct SendMail {                                     // on_mail_sent
     std::size_t index = 0;
     std::optional<std::uint64_t> body_lines;  // TOP: the header, the empty line, that many lines of the body
     std::string
@@ -84,8 +87,8 @@ struct Remove {
     std::vector<std::size_t> indexes;
 };                // after QUIT: on_removed
 struct Close {};  // the session is over
-using Action =
-    std::variant<NeedInput, Write, StartTls, Introduce, NeedKeys, WrongProof, Login, SendMail, Remove, Close>;
+using Action = std::variant<NeedInput, Write, StartTls, Introduce, NeedKeys, WrongProof, Login, TokenLogin,
+                            CertificateLogin, SendMail, Remove, Close>;
 
 // ---- reports ----
 struct LoginRefused {
@@ -114,18 +117,23 @@ struct MailSent {};
 struct MailBroken {};  // part of it went out and the rest cannot: the connection must end
 using MailReport = std::variant<MailSent, MailRefused, MailBroken>;
 
+// The verbs in upper case, and "other" as the last: what a CommandObserver's numbers mean.
+std::vector<std::string_view> command_names();
+
 class Session {
   public:
     Session(const Limits& limits, Facts facts);  // `limits` outlives the session
     ~Session();
     Session(Session&&) noexcept;
 
+    void set_observer(wire::CommandObserver* observer);  // outlives the session; null: none
+
     Action next();
 
     void on_bytes(std::string_view octets);  // copied as far as needed
     void on_eof();       // the peer closed, timed out or a write failed; at any time: nothing is removed
     void on_shutdown();  // the server stops: says so, nothing is removed
-    void on_tls(wire::SaslChannel channel);
+    void on_tls(const wire::SaslOffer& sasl);
     void on_introduced(const Introduced& report);
     void on_keys(const wire::ScramKeys& keys, std::string_view nonce, std::string_view channel_binding);
     void on_keys_refused(const LoginRefused& refused);  // AUTH ends
@@ -136,7 +144,8 @@ class Session {
     // For the log line at the end and for the driver's time limits.
     enum class State { authorization, transaction, update };
     State state() const;
-    const std::string& user() const;  // empty before login
+    // Empty before login. After one by token or certificate: as whom the client asked, which may be empty.
+    const std::string& user() const;
     struct Counts {
         std::uint64_t commands = 0, bad_commands = 0, retrieved = 0, retrieved_octets = 0, removed = 0,
                       failed_logins = 0;

@@ -14,6 +14,13 @@ AccountSessions::Entered AccountSessions::enter(store::AccountId account) {
     return {.full = false, .seat = std::make_unique<Seat>(*this, account)};
 }
 
+bool AccountSessions::is_full(store::AccountId account) const {
+    if (sessions_max_ == 0) return false;
+    const std::lock_guard lock(mutex_);
+    const auto at = sessions_.find(account);
+    return at != sessions_.end() && at->second >= sessions_max_;
+}
+
 void AccountSessions::leave(store::AccountId account) {
     const std::lock_guard lock(mutex_);
     const auto at = sessions_.find(account);

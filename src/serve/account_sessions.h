@@ -36,7 +36,8 @@ class AccountSessions {
         std::unique_ptr<Seat> seat;
     };
     Entered enter(store::AccountId account);
-    std::uint64_t refused() const;  // since the start
+    bool is_full(store::AccountId account) const;  // what enter() would find
+    std::uint64_t refused() const;                 // since the start
 
   private:
     void leave(store::AccountId account);

@@ -38,9 +38,12 @@ class Leases {
     std::unique_ptr<Lease> acquire(store::AccountId account, const std::string& peer, Time now,
                                    Holder& holder);
 
+    // Who holds it; absent: nobody does.
+    std::optional<Holder> holder(store::AccountId account) const;
+
   private:
     void release(store::AccountId account);
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::unordered_map<store::AccountId, Holder> held_;
 };
 

@@ -19,6 +19,8 @@ class LoginDelay {
 
     // Its last login was less than the delay ago.
     bool too_soon(store::AccountId account);
+    // How long it still has to wait; 0: not at all. Counts nothing.
+    std::chrono::seconds remaining(store::AccountId account) const;
     // It has logged in.
     void note(store::AccountId account);
 

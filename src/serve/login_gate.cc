@@ -33,6 +33,8 @@ std::string_view reason_of(const Refused& refused) {
             return "too many logins at this moment";
         case Refused::Why::held:
             return "held by the guard";
+        case Refused::Why::outage:
+            return "the back end that knows the account cannot be asked";
     }
     return "unknown";
 }
@@ -88,28 +90,28 @@ Task<std::variant<Guard::Attempt, Refused>> LoginGate::begin(std::string_view us
 Verdict LoginGate::end(Attempt& attempt, Verdict verdict, std::string_view user, std::string_view name,
                        std::string_view password) {
     if (const auto* account = std::get_if<AccountPtr>(&verdict)) {
-        if (may_come(name, **account)) {
+        auto refused = keeps_out(name, **account);
+        if (!refused) {
             attempt.succeeded();
             log_if_master(name, **account);
             return verdict;
         }
-        // To the client as a wrong password, so that nobody learns from elsewhere that it is right.
-        log_failure("login.failed", user, "the account's networks do not include this address");
-        attempt.failed(password);
-        return wrong_credentials();
+        verdict = std::move(*refused);
     }
     const Refused& refused = std::get<Refused>(verdict);
-    log_failure("login.failed", user, reason_of(refused));
+    // Not login.failed, on which others may block the address: he has done nothing wrong.
+    log_failure(refused.why == Refused::Why::outage ? "login.unchecked" : "login.failed", user,
+                reason_of(refused));
     if (refused.why == Refused::Why::credentials) attempt.failed(password);
     return verdict;
 }
 
-bool LoginGate::may_come(std::string_view name, const auth::Account& entered) const {
-    return name == entered.name ? entered.networks.admits(address()) : authenticator_.admits(name, address());
+std::optional<Refused> LoginGate::keeps_out(std::string_view name, const auth::Account& entered) const {
+    return authenticator_.keeps_out(name, entered, {protocol_, address()});
 }
 
 void LoginGate::log_if_master(std::string_view name, const auth::Account& entered) const {
-    if (name == entered.name) return;
+    if (name == entered.name || !authenticator_.is_master(name)) return;
     log::info("login.master", {{"address", address().to_string()},
                                {"port", connection_.peer().port},
                                {"protocol", protocol_},
@@ -130,21 +132,94 @@ Task<Verdict> LoginGate::check(std::string_view asked, std::string_view typed, c
     if (guard_.nothing_against(address(), name)) {
         auto known = at_once(login.authzid, login.user, password);
         const auto* account = known ? std::get_if<AccountPtr>(&*known) : nullptr;
-        if (account && may_come(name, **account)) {
+        if (account && !keeps_out(name, **account)) {
             guard_.succeeded(address(), name);
             log_if_master(name, **account);
-            co_return std::move(*known);
+            co_return counted(Mechanism::password, std::move(*known));
         }
     }
     auto begun = co_await begin(login.user, name);
-    if (auto* refused = std::get_if<Refused>(&begun)) co_return Verdict(std::move(*refused));
+    if (auto* refused = std::get_if<Refused>(&begun))
+        co_return counted(Mechanism::password, std::move(*refused));
     auto verdict = at_once(login.authzid, login.user, password);
     if (!verdict)
         verdict = co_await net::completion<Verdict>(connection_.loop(), [&](auto done) {
             authenticator_.check_password(std::string(login.authzid), std::string(login.user), password,
-                                          std::move(done));
+                                          std::move(done), {protocol_, address()});
         });
-    co_return end(std::get<Attempt>(begun), std::move(*verdict), login.user, name, password);
+    co_return counted(Mechanism::password,
+                      end(std::get<Attempt>(begun), std::move(*verdict), login.user, name, password));
+}
+
+// Somebody of whom so far only a back end knows gets an account first.
+Task<Verdict> LoginGate::identify(std::string_view authzid, std::string_view name) {
+    Verdict verdict = authenticator_.identified(authzid, name);
+    const auto* refused = std::get_if<Refused>(&verdict);
+    if (refused == nullptr || refused->why != Refused::Why::credentials) co_return verdict;
+    const std::size_t at = name.rfind('@');
+    const std::string local(name.substr(0, at));
+    const std::string domain(at == std::string_view::npos ? std::string_view() : name.substr(at + 1));
+    const auto found = co_await net::completion<Result<auth::Recipients>>(connection_.loop(), [&](auto done) {
+        authenticator_.find_recipients(local, domain, std::move(done));
+    });
+    if (!found && found.error().kind == ErrorKind::busy)
+        co_return Verdict(
+            Refused{Refused::Why::outage, "The account cannot be looked up now; try again later"});
+    co_return authenticator_.identified(authzid, name);
+}
+
+// As end(), when the account is known by what was shown, and not by a name that was typed.
+Verdict LoginGate::end_identified(Attempt& attempt, Verdict verdict, std::string_view user,
+                                  std::string_view shown) {
+    const auto* account = std::get_if<AccountPtr>(&verdict);
+    if (account == nullptr) return end(attempt, std::move(verdict), user, {}, shown);
+    const std::string name = (*account)->name;
+    verdict = end(attempt, std::move(verdict), user, name, shown);
+    // The attempt may have been counted under another name.
+    if (std::holds_alternative<AccountPtr>(verdict)) guard_.succeeded(address(), name);
+    return verdict;
+}
+
+Task<Verdict> LoginGate::check_token(std::string_view authzid, const std::string& token,
+                                     auth::Tokens& tokens) {
+    // Who does not say whom he takes himself for is counted by his address: no name of an account stands for
+    // him that others could have blocked.
+    const std::string name = authzid.empty() ? address().to_string() : authenticator_.name_of(authzid);
+    auto begun = co_await begin(authzid, name);
+    if (auto* refused = std::get_if<Refused>(&begun))
+        co_return counted(Mechanism::token, std::move(*refused));
+    auto& attempt = std::get<Attempt>(begun);
+    const auto said = co_await net::completion<auth::TokenVerdict>(
+        connection_.loop(), [&](auto done) { tokens.check(token, std::move(done)); });
+    if (std::holds_alternative<auth::TokenOutage>(said)) {
+        Refused refused{Refused::Why::outage, "The issuer of the token cannot be asked now; try again later"};
+        refused.reason = "the issuer of the token cannot be asked";
+        co_return counted(Mechanism::token, end(attempt, std::move(refused), authzid, name, token));
+    }
+    if (const auto* wrong = std::get_if<auth::TokenWrong>(&said)) {
+        Refused refused = wrong_credentials();
+        refused.reason = wrong->reason;
+        co_return counted(Mechanism::token, end(attempt, std::move(refused), authzid, name, token));
+    }
+    const std::string& user = std::get<auth::TokenIdentity>(said).user;
+    Verdict verdict = co_await identify(authzid, user);
+    co_return counted(Mechanism::token, end_identified(attempt, std::move(verdict), user, token));
+}
+
+Task<Verdict> LoginGate::check_certificate(std::string_view authzid, const std::vector<std::string>& names) {
+    const std::string name =
+        authenticator_.name_of(authzid.empty() ? std::string_view(names.front()) : authzid);
+    auto begun = co_await begin(name, name);
+    if (auto* refused = std::get_if<Refused>(&begun))
+        co_return counted(Mechanism::certificate, std::move(*refused));
+    Verdict verdict;
+    for (const std::string& each : names) {
+        verdict = co_await identify(authzid, each);
+        const auto* refused = std::get_if<Refused>(&verdict);
+        if (refused == nullptr || refused->why != Refused::Why::credentials) break;
+    }
+    co_return counted(Mechanism::certificate,
+                      end_identified(std::get<Attempt>(begun), std::move(verdict), name, names.front()));
 }
 
 Task<std::variant<wire::ScramKeys, Refused>> LoginGate::begin_proof(std::string_view typed,
@@ -154,7 +229,10 @@ Task<std::variant<wire::ScramKeys, Refused>> LoginGate::begin_proof(std::string_
     proving_.reset();
     const std::string name = authenticator_.name_of(user);
     auto begun = co_await begin(user, name);
-    if (auto* refused = std::get_if<Refused>(&begun)) co_return Given(std::move(*refused));
+    if (auto* refused = std::get_if<Refused>(&begun)) {
+        count(Mechanism::scram, outcome_of(*refused));
+        co_return Given(std::move(*refused));
+    }
     wire::ScramKeys keys = authenticator_.scram_keys(user, hash);
     proving_ = std::make_unique<Proof>(Proof{std::move(std::get<Attempt>(begun)), keys});
     co_return Given(std::move(keys));
@@ -163,17 +241,19 @@ Task<std::variant<wire::ScramKeys, Refused>> LoginGate::begin_proof(std::string_
 Verdict LoginGate::proven(std::string_view asked, std::string_view typed) {
     const auto [authzid, user] = auth::split_login(asked, typed);
     const auto proof = std::exchange(proving_, nullptr);
-    return end(proof->attempt, authenticator_.proven(authzid, user, proof->keys), user,
-               authenticator_.name_of(user), {});
+    return counted(Mechanism::scram, end(proof->attempt, authenticator_.proven(authzid, user, proof->keys),
+                                         user, authenticator_.name_of(user), {}));
 }
 
 void LoginGate::wrong_proof(std::string_view typed) {
     const auto proof = std::exchange(proving_, nullptr);
     log_failure("login.failed", auth::split_login({}, typed).user, "wrong SCRAM proof");
     proof->attempt.failed();
+    count(Mechanism::scram, LoginOutcome::credentials);
 }
 
 void LoginGate::strike(std::string_view what) {
+    if (connection_.is_own_visit()) return;
     guard_.strike(address(), what);
 }
 

@@ -17,10 +17,13 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "auth/authenticator.h"
 #include "auth/guard.h"
+#include "auth/tokens.h"
 #include "net/connection.h"
+#include "serve/meters.h"
 
 namespace pier::serve {
 
@@ -30,9 +33,18 @@ class LoginGate {
     LoginGate(net::Connection& connection, auth::Authenticator& authenticator, auth::Guard& guard,
               std::string_view protocol, std::string_view listener);
 
+    void set_meters(ProtocolMeters* meters) { meters_ = meters; }  // outlive it; null: nothing is counted
+
     // A login by password.
     net::Task<auth::Verdict> check(std::string_view authzid, std::string_view user,
                                    const std::string& password);
+
+    // A login by a token, which says whose it is. `authzid`: whom the client takes itself for; may be empty.
+    net::Task<auth::Verdict> check_token(std::string_view authzid, const std::string& token,
+                                         auth::Tokens& tokens);
+    // A login by a certificate, which was verified and has these names.
+    net::Task<auth::Verdict> check_certificate(std::string_view authzid,
+                                               const std::vector<std::string>& names);
 
     // A login by SCRAM: its keys, or a refusal, which ends it; then either proven() or wrong_proof().
     net::Task<std::variant<wire::ScramKeys, auth::Refused>> begin_proof(std::string_view user,
@@ -45,15 +57,25 @@ class LoginGate {
 
   private:
     using Attempt = auth::Guard::Attempt;
+    void count(Mechanism mechanism, LoginOutcome outcome) {
+        if (meters_ != nullptr) meters_->count_login(mechanism, outcome);
+    }
+    auth::Verdict counted(Mechanism mechanism, auth::Verdict verdict) {
+        count(mechanism, outcome_of(verdict));
+        return verdict;
+    }
     // By an app password, or by one that was checked before; absent: it has to be checked.
     std::optional<auth::Verdict> at_once(std::string_view authzid, std::string_view user,
                                          std::string_view password);
     net::Task<std::variant<Attempt, auth::Refused>> begin(std::string_view user, std::string_view name);
     auth::Verdict end(Attempt& attempt, auth::Verdict verdict, std::string_view user, std::string_view name,
                       std::string_view password);
-    // Whether the account `name`, whose password it was, may log in from here. It is another one than the one
+    net::Task<auth::Verdict> identify(std::string_view authzid, std::string_view name);
+    auth::Verdict end_identified(Attempt& attempt, auth::Verdict verdict, std::string_view user,
+                                 std::string_view shown);
+    // Why the account `name`, whose password it was, may not log in from here. It is another one than the one
     // that is entered when a master logs in.
-    bool may_come(std::string_view name, const auth::Account& entered) const;
+    std::optional<auth::Refused> keeps_out(std::string_view name, const auth::Account& entered) const;
     void log_if_master(std::string_view name, const auth::Account& entered) const;
     // Who comes over a Unix socket counts as a program of this machine.
     IpAddress address() const;
@@ -63,6 +85,7 @@ class LoginGate {
     auth::Authenticator& authenticator_;
     auth::Guard& guard_;
     std::string_view protocol_, listener_;
+    ProtocolMeters* meters_ = nullptr;
     // The SCRAM exchange under way, if any: so that the many sessions without one hold no room for it.
     struct Proof {
         Attempt attempt;

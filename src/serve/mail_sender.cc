@@ -13,6 +13,7 @@ namespace {
 
 using What = SendOutcome::What;
 using net::Connection;
+using SteadyTime = std::chrono::steady_clock::time_point;
 
 // Up to here one copy costs less than the two further system calls of sendfile.
 constexpr std::uint64_t copied_octets_max = 32 * 1024;
@@ -63,9 +64,10 @@ net::Task<Result<void>> send_copied(Connection& connection, std::string_view rep
 // network does not take at once is sent from the file, so that a slow reader holds no memory. Absent: not
 // done, for want of a buffer or because the octets have to come from the disk first.
 net::Task<std::optional<Result<void>>> send_at_once(Connection& connection, store::Body& body,
-                                                    std::string_view reply) {
+                                                    std::string_view reply, SteadyTime& ready) {
     const auto payload = body.load(connection.loop().read_buffer(), store::Wait::no_wait);
     if (!payload || !body.file()) co_return std::nullopt;
+    ready = std::chrono::steady_clock::now();
     const std::string_view end = end_for(body);
     if (connection.tls()) co_return co_await send_copied(connection, reply, *payload, end);
     const std::array pieces{reply, *payload, end};
@@ -189,13 +191,16 @@ net::Task<SendOutcome> send_mail(Connection& connection, boost::asio::thread_poo
     const std::uint64_t at_once_octets_max =
         connection.tls() ? net::EventLoop::Block::octets - reply.size() - end_of_incomplete.size()
                          : copied_octets_max;
+    SteadyTime ready{};
     if (!edited && body.octets() <= at_once_octets_max) {
-        const auto sent = co_await send_at_once(connection, body, reply);
-        if (sent) co_return *sent ? SendOutcome{What::sent, {}} : SendOutcome{What::broken, sent->error()};
+        const auto sent = co_await send_at_once(connection, body, reply, ready);
+        if (sent)
+            co_return *sent ? SendOutcome{What::sent, {}, ready} : SendOutcome{What::broken, sent->error()};
     }
     if (auto verified = co_await verify_body(connection, pool, body); !verified)
         co_return SendOutcome{What::refused, verified.error()};
 
+    ready = std::chrono::steady_clock::now();
     Result<void> sent;
     if (!body_lines && body.has_dot_lines() && !connection.tls()) {
         sent = co_await send_stuffed(connection, pool, body, reply);
@@ -211,7 +216,7 @@ net::Task<SendOutcome> send_mail(Connection& connection, boost::asio::thread_poo
         }
     }
     if (!sent) co_return SendOutcome{What::broken, sent.error()};
-    co_return SendOutcome{What::sent, {}};
+    co_return SendOutcome{What::sent, {}, ready};
 }
 
 }  // namespace pier::serve

@@ -2,6 +2,7 @@
 // ends it. From the store to the socket in blocks; by sendfile(2) where no octet has to be touched.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -16,6 +17,7 @@ namespace pier::serve {
 struct SendOutcome {
     enum class What { sent, refused, broken } what{};  // refused: nothing was written; broken: part of it was
     Error error;                                       // why it was not sent
+    std::chrono::steady_clock::time_point ready{};     // of a message sent: when its first octet could leave
 };
 
 // `body_lines`: as TOP wants it; absent: the whole message. `pool`: for octets that have to come from the

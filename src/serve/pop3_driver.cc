@@ -4,8 +4,10 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "serve/command_timer.h"
 #include "serve/feed.h"
 #include "serve/login_gate.h"
+#include "serve/login_offer.h"
 #include "serve/mail_sender.h"
 
 namespace pier::serve {
@@ -30,22 +32,18 @@ class ShownMaildrop : public pop3::Maildrop {
     const maildrop::View view_;
 };
 
-wire::SaslChannel channel_of(const Connection& connection) {
-    return connection.has_exporter() ? wire::SaslChannel::bindable : wire::SaslChannel::unbound;
-}
-
-bool clear_login_allowed(const Connection& connection, const Pop3Listener& listener) {
-    return listener.clear_login == ClearLogin::always ||
-           (listener.clear_login == ClearLogin::loopback && connection.peer().is_loopback());
+wire::SaslOffer sasl_offer(const Connection& connection, const Pop3Service& service) {
+    return serve::sasl_offer(connection, service.tokens != nullptr ? &service.token_source : nullptr);
 }
 
 pop3::Facts facts_of(const Connection& connection, const Pop3Service& service, const Pop3Listener& listener) {
     pop3::Facts facts;
     facts.tls_active = connection.is_private();
-    facts.channel = channel_of(connection);
+    facts.sasl = sasl_offer(connection, service);
     facts.tls_available = listener.tls == TlsUse::starttls && service.tls != nullptr;
-    facts.clear_login_allowed = clear_login_allowed(connection, listener);
+    facts.clear_login_allowed = clear_login_allowed(connection, listener.clear_login);
     facts.xclient = !connection.peer().is_unix() && contains(listener.introducers, connection.peer().address);
+    facts.scram = service.settings.scram;
     facts.login_delay_s = static_cast<std::uint32_t>(service.login_delay.delay().count());
     facts.expire_days = service.keeper.policy().expire_days;
     facts.greeting = service.settings.greeting;
@@ -61,7 +59,16 @@ class Driver {
           listener_(listener),
           gate_(connection, service.authenticator, service.guard, "pop3", listener.name),
           session_(service.settings.limits, facts_of(connection, service, listener)),
-          began_(std::chrono::steady_clock::now()) {}
+          began_(std::chrono::steady_clock::now()),
+          timer_(service.meters) {
+        gate_.set_meters(service.meters);
+        if (service.meters != nullptr) session_.set_observer(&timer_);
+    }
+    ~Driver() {
+        if (account_ && service_.meters != nullptr) --service_.meters->sessions;
+    }
+    Driver(const Driver&) = delete;
+    Driver& operator=(const Driver&) = delete;
 
     Task<void> run() {
         connection_.set_deadline(service_.settings.login_timeout);
@@ -71,7 +78,9 @@ class Driver {
             // Here and not in perform(): a session waits here most of its life, and holds one frame less.
             if (std::holds_alternative<pop3::NeedInput>(action)) {
                 in_a_row = 0;
+                timer_.finish();
                 end_ = feed(session_, co_await connection_.read());
+                timer_.begin(connection_.loop().now());
                 continue;
             }
             if (in_a_row >= actions_in_a_row_max) {
@@ -79,7 +88,9 @@ class Driver {
                 co_await net::yield(connection_.loop());
             }
             if (!co_await perform(action)) break;
+            if (!std::holds_alternative<pop3::Write>(action)) timer_.worked();
         }
+        timer_.finish();
         lease_.reset();
         seat_.reset();
         log_end();
@@ -116,6 +127,15 @@ class Driver {
             tried_login_ = true;
             pop3::LoginReport report = co_await log_in(*login);
             session_.on_login(std::move(report));
+        } else if (auto* token = std::get_if<pop3::TokenLogin>(&action)) {
+            tried_login_ = true;
+            pop3::LoginReport report = co_await log_in(*token);
+            auth::wipe(token->token);
+            session_.on_login(std::move(report));
+        } else if (const auto* certificate = std::get_if<pop3::CertificateLogin>(&action)) {
+            tried_login_ = true;
+            pop3::LoginReport report = co_await log_in(*certificate);
+            session_.on_login(std::move(report));
         } else if (auto* mail = std::get_if<pop3::SendMail>(&action)) {
             session_.on_mail_sent(co_await send(*mail));
         } else if (auto* remove = std::get_if<pop3::Remove>(&action)) {
@@ -126,16 +146,19 @@ class Driver {
 
     Task<bool> start_tls() {
         connection_.set_deadline(service_.settings.tls_handshake_timeout);
-        auto done = co_await connection_.start_tls(*service_.tls, "pop3");
+        auto done = co_await measured_start_tls(connection_, *service_.tls, "pop3", listener_.tls_meters);
         if (!done) {
-            log::info("tls.failed", {{"listener", listener_.name},
-                                     {"peer", connection_.peer().text()},
-                                     {"reason", done.error().text}});
+            log::event(connection_.log_level(), "tls.failed",
+                       {{"listener", listener_.name},
+                        {"peer", connection_.peer().text()},
+                        {"reason", done.error().text}});
             end_ = "tls";
             co_return false;
         }
+        if (connection_.answered_challenge()) co_return false;
         connection_.set_deadline(service_.settings.login_timeout);
-        session_.on_tls(channel_of(connection_));
+        log_certificate(connection_, listener_.name);
+        session_.on_tls(sasl_offer(connection_, service_));
         co_return true;
     }
 
@@ -157,7 +180,8 @@ class Driver {
                                               : "the listener's networks do not include this address"}});
             return {How::not_welcome};
         }
-        return {How::welcome, connection_.is_private(), clear_login_allowed(connection_, listener_)};
+        return {How::welcome, connection_.is_private(),
+                clear_login_allowed(connection_, listener_.clear_login)};
     }
 
     static pop3::LoginRefused to_client(const auth::Refused& refused) {
@@ -170,17 +194,42 @@ class Driver {
 
     Task<pop3::LoginReport> log_in(const pop3::Login& login) {
         const std::string_view authzid = account_of(login.authzid), user = account_of(login.user);
+        const metrics::Stopwatch stopwatch(login_time());
         recent_ = authzid != login.authzid || user != login.user;
         auth::Verdict verdict;
         if (login.password)
             verdict = co_await gate_.check(authzid, user, *login.password);
         else
             verdict = gate_.proven(authzid, user);
+        co_return co_await enter(std::move(verdict));
+    }
+
+    Task<pop3::LoginReport> log_in(const pop3::TokenLogin& login) {
+        const std::string_view authzid = account_of(login.authzid);
+        const metrics::Stopwatch stopwatch(login_time());
+        recent_ = authzid != login.authzid;
+        auth::Verdict verdict = co_await gate_.check_token(authzid, login.token, *service_.tokens);
+        co_return co_await enter(std::move(verdict));
+    }
+
+    Task<pop3::LoginReport> log_in(const pop3::CertificateLogin& login) {
+        const std::string_view authzid = account_of(login.authzid);
+        const metrics::Stopwatch stopwatch(login_time());
+        recent_ = authzid != login.authzid;
+        auth::Verdict verdict = co_await gate_.check_certificate(authzid, connection_.client()->names);
+        co_return co_await enter(std::move(verdict));
+    }
+
+    Task<pop3::LoginReport> enter(auth::Verdict verdict) {
         if (auto* refused = std::get_if<auth::Refused>(&verdict)) {
             ++service_.failed_logins;
             co_return to_client(*refused);
         }
         co_return co_await open(std::get<auth::AccountPtr>(verdict));
+    }
+
+    metrics::Histogram* login_time() const {
+        return service_.meters != nullptr ? &service_.meters->login_time : nullptr;
     }
 
     // "recent:ada" is ada, who wants to be shown something else.
@@ -224,23 +273,27 @@ class Driver {
                                          "The maildrop cannot be opened now; try again later"};
         }
         account_ = std::move(account);
+        if (service_.meters != nullptr) ++service_.meters->sessions;
         seat_ = std::move(entered.seat);
         maildrop_ = std::make_shared<ShownMaildrop>(std::move(*view));
         ++service_.logins;
         service_.login_delay.note(account_->id);
         connection_.set_idle_timeout(service_.settings.idle_timeout);
         connection_.set_worth_finishing(true);
-        log::info("pop3.login", {{"user", account_->name},
-                                 {"peer", connection_.peer().text()},
-                                 {"listener", listener_.name},
-                                 {"tls", connection_.tls_text()},
-                                 {"messages", maildrop_->messages()},
-                                 {"octets", maildrop_->octets()}});
+        log::event(connection_.log_level(), "pop3.login",
+                   {{"user", account_->name},
+                    {"peer", connection_.peer().text()},
+                    {"listener", listener_.name},
+                    {"tls", connection_.tls_text()},
+                    {"messages", maildrop_->messages()},
+                    {"octets", maildrop_->octets()}});
         co_return maildrop_;
     }
 
     // What the session is shown. Most often that is the INBOX, which is in memory.
     Task<Result<maildrop::View>> show(const auth::Account& account) {
+        const metrics::Stopwatch stopwatch(service_.meters != nullptr ? &service_.meters->open_time
+                                                                      : nullptr);
         const maildrop::Policy& policy = service_.keeper.policy();
         const bool whole = !recent_ && policy.show_days == 0 && policy.show_messages == 0;
         if (whole) {
@@ -268,6 +321,8 @@ class Driver {
         }
         if (outcome.what == SendOutcome::What::sent) {
             ++service_.retrieved;
+            if (service_.meters != nullptr && !mail.body_lines)
+                service_.meters->first_octet_time.observe(outcome.ready - timer_.since());
             co_return pop3::MailSent{};
         }
         if (outcome.error.kind != ErrorKind::busy && outcome.what == SendOutcome::What::refused)
@@ -307,15 +362,16 @@ class Driver {
         const auto& counts = session_.counts();
         const auto ms =
             std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began_);
-        log::info("pop3.end", {{"user", account_ ? std::string_view(account_->name) : std::string_view("-")},
-                               {"peer", connection_.peer().text()},
-                               {"listener", listener_.name},
-                               {"end", end_},
-                               {"commands", counts.commands},
-                               {"retrieved", counts.retrieved},
-                               {"removed", counts.removed},
-                               {"octets_out", connection_.octets_out()},
-                               {"ms", static_cast<std::int64_t>(ms.count())}});
+        log::event(connection_.log_level(), "pop3.end",
+                   {{"user", account_ ? std::string_view(account_->name) : std::string_view("-")},
+                    {"peer", connection_.peer().text()},
+                    {"listener", listener_.name},
+                    {"end", end_},
+                    {"commands", counts.commands},
+                    {"retrieved", counts.retrieved},
+                    {"removed", counts.removed},
+                    {"octets_out", connection_.octets_out()},
+                    {"ms", static_cast<std::int64_t>(ms.count())}});
     }
 
     Connection& connection_;
@@ -324,6 +380,7 @@ class Driver {
     LoginGate gate_;
     pop3::Session session_;
     std::chrono::steady_clock::time_point began_;
+    CommandTimer timer_;
     std::unique_ptr<Leases::Lease> lease_;
     std::unique_ptr<AccountSessions::Seat> seat_;
     auth::AccountPtr account_;
@@ -338,15 +395,22 @@ class Driver {
 Task<void> serve_pop3(Connection& connection, Pop3Service& service, const Pop3Listener& listener) {
     if (listener.tls == TlsUse::implicit) {
         connection.set_deadline(service.settings.tls_handshake_timeout);
-        auto done = co_await connection.start_tls(*service.tls, "pop3");
+        auto done = co_await measured_start_tls(connection, *service.tls, "pop3", listener.tls_meters);
         if (!done) {
-            log::info("tls.failed", {{"listener", listener.name},
-                                     {"peer", connection.peer().text()},
-                                     {"reason", done.error().text}});
+            log::event(connection.log_level(), "tls.failed",
+                       {{"listener", listener.name},
+                        {"peer", connection.peer().text()},
+                        {"reason", done.error().text}});
             LoginGate(connection, service.authenticator, service.guard, "pop3", listener.name).strike("tls");
             co_return;
         }
+        if (connection.answered_challenge()) {
+            log::info("acme.asked", {{"listener", listener.name}, {"peer", connection.peer().text()}});
+            co_await connection.close(Connection::Unread::likely);
+            co_return;
+        }
     }
+    if (connection.tls()) log_certificate(connection, listener.name);
     Driver driver(connection, service, listener);
     co_await driver.run();
 }

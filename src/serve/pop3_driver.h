@@ -11,19 +11,19 @@
 
 #include "auth/authenticator.h"
 #include "auth/guard.h"
+#include "auth/tokens.h"
 #include "base/time.h"
 #include "maildrop/keeper.h"
 #include "net/connection.h"
 #include "pop3/session.h"
 #include "serve/account_sessions.h"
 #include "serve/leases.h"
+#include "serve/listener_tls.h"
 #include "serve/login_delay.h"
+#include "serve/meters.h"
 #include "store/store.h"
 
 namespace pier::serve {
-
-enum class TlsUse { none, starttls, implicit };
-enum class ClearLogin { never, loopback, always };
 
 struct Pop3Settings {
     pop3::Limits limits;
@@ -31,6 +31,7 @@ struct Pop3Settings {
     std::chrono::seconds idle_timeout{600};  // RFC 1939 §3: at least ten minutes
     std::chrono::seconds tls_handshake_timeout{10};
     bool exclusive = false;  // for every account
+    bool scram = true;       // SCRAM is offered
     std::string greeting = "Pier POP3 server ready";
     std::string implementation = "Pier";
 };
@@ -48,6 +49,10 @@ struct Pop3Service {
     const net::Tls* tls = nullptr;        // null: no certificate
     Pop3Settings settings;
     Clock clock = system_now;
+    auth::Tokens* tokens = nullptr;        // null: no tokens are taken
+    wire::SaslTokenSource token_source{};  // what their owners are told
+
+    ProtocolMeters* meters = nullptr;  // null: nothing is measured
 
     std::atomic<std::uint64_t> logins = 0, failed_logins = 0, retrieved = 0, removed = 0;
 };
@@ -59,6 +64,7 @@ struct Pop3Listener {
     ClearLogin clear_login = ClearLogin::loopback;
     Networks introducers{};  // proxies that may say with XCLIENT for whom they have connected
     AccessList access{};     // for whom
+    TlsMeters* tls_meters = nullptr;
 };
 
 net::Task<void> serve_pop3(net::Connection& connection, Pop3Service& service, const Pop3Listener& listener);

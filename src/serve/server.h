@@ -3,6 +3,7 @@
 //   no new connections; sessions with nothing to finish end; the others get shutdown_grace; then all end.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -10,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -35,6 +37,30 @@ struct ListenerOptions {
     bool drains = true;  // false: served also while the server drains
 };
 
+// Why a connection is turned away.
+enum class Refusal {
+    network,      // the listener's networks do not include it
+    blocked,      // by the guard
+    draining,     // the server takes nobody new
+    memory,       // the process is short of it
+    descriptors,  // the same
+    in_all,       // ServerLimits: connections_max
+    per_address,  // connections_per_address_max
+    rate,         // new_per_address_per_minute_max
+    proxy,        // a proxy that has not said for whom it comes
+};
+inline constexpr std::array<std::string_view, 9> refusal_names{
+    "network", "blocked", "draining", "memory", "descriptors", "in_all", "per_address", "rate", "proxy"};
+
+// What a listener has seen; of those since the start, except `open`.
+struct ListenerCounts {
+    std::string name;
+    std::size_t open = 0;
+    std::uint64_t accepted = 0;
+    std::array<std::uint64_t, refusal_names.size()> refused{};  // by Refusal
+    std::uint64_t octets_in = 0, octets_out = 0;  // of connections that have ended, without TLS's own
+};
+
 struct ServerLimits {
     std::size_t connections_max = 10'000;
     std::size_t connections_per_address_max =
@@ -50,6 +76,8 @@ class Server {
 
     std::size_t threads() const { return loops_.size(); }
 
+    // Before start(); outlives the server. By it a connection knows that it is our own look at ourselves.
+    void use_own_visits(const net::OwnVisits* visits) { own_visits_ = visits; }
     // Before start(). The sockets are one per thread.
     void listen(net::ListenSockets sockets, ListenerOptions options);
     void start();
@@ -68,6 +96,10 @@ class Server {
     // What draining waits for.
     std::size_t connections_to_drain() const;
 
+    // Why a connection of that address to the listener of that name, which is there, would be turned away
+    // now; absent: it would be served. Nothing is counted or logged. Any thread.
+    std::optional<Refusal> would_refuse(std::string_view listener, const net::Endpoint& peer);
+
     // All loops have been round within `limit`: for a watchdog.
     bool responsive(std::chrono::seconds limit) const;
 
@@ -78,6 +110,8 @@ class Server {
     std::uint64_t refused_per_address() const { return refused_per_address_; }
     std::uint64_t refused_by_rate() const { return refused_by_rate_; }
     std::vector<std::pair<std::string, net::Endpoint>> listeners() const;  // name, address
+    // One for each socket: a listener on "*" has two.
+    std::vector<ListenerCounts> counts() const;
 
   private:
     struct Listener {
@@ -85,24 +119,29 @@ class Server {
         net::ListenSockets sockets;
         std::vector<std::shared_ptr<net::Acceptor>> acceptors;
         std::atomic<std::size_t> connections = 0;
+        std::atomic<std::uint64_t> accepted = 0, octets_in = 0, octets_out = 0;
+        std::array<std::atomic<std::uint64_t>, refusal_names.size()> refused{};
     };
+    using MaybeRefusal = std::optional<Refusal>;
 
     void take(Listener& listener, net::EventLoop& loop, int fd, const net::Endpoint& peer);
     // `counted`: who has been let in by admit(); absent for a proxy, which has not said yet for whom it
     // comes.
     net::Task<void> serve(Listener& listener, net::EventLoop& loop, int fd, net::Endpoint peer,
                           std::optional<net::Endpoint> counted, bool proxied);
-    net::Task<bool> meet_client(const Listener& listener, net::Connection& connection,
+    net::Task<bool> meet_client(Listener& listener, net::Connection& connection,
                                 std::optional<net::Endpoint>& counted);
-    bool may_come(const Listener& listener, const net::Endpoint& peer);
-    // Why it may not, of one connection more and of its address; empty: it may, and is counted until leave().
-    std::string_view admit_one_more(Listener& listener);
-    std::string_view admit(const net::Endpoint& peer, net::EventLoop::SteadyTime now);
+    bool may_come(Listener& listener, const net::Endpoint& peer);
+    // Why it may not, of one connection more and of its address; absent: it may, and is counted until
+    // leave().
+    MaybeRefusal admit_one_more(Listener& listener);
+    MaybeRefusal admit(const net::Endpoint& peer, net::EventLoop::SteadyTime now);
     void leave(Listener& listener, const std::optional<net::Endpoint>& counted);
-    void log_refusal(const Listener& listener, const net::Endpoint& peer, std::string_view why);
+    void note_refusal(Listener& listener, const net::Endpoint& peer, Refusal why);
     bool refuses_new(const Listener& listener, net::EventLoop::SteadyTime now) const;
-    // What the process has too little of for another session; empty: nothing.
-    std::string_view short_of(int fd);
+    // What the process has too little of for another session, whose descriptor is `fd`; absent: nothing.
+    static MaybeRefusal short_of(int fd);
+    void say_descriptors_short(net::EventLoop::SteadyTime now);
     void wake_all(net::Connection::Woken why, bool also_worth_finishing);
     bool wait_until_empty(std::chrono::milliseconds limit, const std::function<bool()>& hurry) const;
 
@@ -113,17 +152,22 @@ class Server {
         net::EventLoop::SteadyTime at{};
     };
     void forget_visitors(net::EventLoop::SteadyTime now);
+    // What it may begin by now.
+    double may_begin(const Visitor& visitor, net::EventLoop::SteadyTime now) const;
+    MaybeRefusal refusal_of(const Visitor& visitor) const;
 
     const ServerLimits limits_;
     auth::Guard& guard_;
+    const net::OwnVisits* own_visits_ = nullptr;
     std::vector<std::unique_ptr<net::EventLoop>> loops_;
     std::vector<std::thread> threads_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::atomic<std::size_t> connections_ = 0;
     std::atomic<std::uint64_t> accepted_ = 0, refused_in_all_ = 0, refused_per_address_ = 0,
                                refused_by_rate_ = 0;
-    std::atomic<bool> descriptors_short_ = false;
     static constexpr auto not_yet = net::EventLoop::SteadyTime::max();
+    static constexpr auto never_said = net::EventLoop::SteadyTime::min();
+    std::atomic<net::EventLoop::SteadyTime> descriptors_short_said_ = never_said;
     std::atomic<net::EventLoop::SteadyTime> refuses_from_ = not_yet;
     std::mutex per_address_mutex_;
     std::unordered_map<std::string, Visitor> per_address_;

@@ -1,5 +1,5 @@
 // Inside of smtp::Session: its state, and the functions behind the commands. commands.cc has the table of
-// verbs and what each does; session.cc the loop, the message's octets, and the reports.
+// verbs and what each does; login.cc AUTH; session.cc the loop, the message's octets, and the reports.
 #pragma once
 
 #include <cstdint>
@@ -9,32 +9,39 @@
 #include <string_view>
 #include <vector>
 
+#include "smtp/hops.h"
+#include "smtp/path.h"
 #include "smtp/session.h"
 #include "wire/crlf.h"
 #include "wire/dots.h"
 #include "wire/line_buffer.h"
+#include "wire/line_ends.h"
 
 namespace pier::smtp {
 
 // Where the dialogue stands between two commands; a set of bits, so that the table can name several.
 enum State : unsigned {
     fresh = 1,    // nothing said yet
-    ready = 2,    // LHLO was given, no transaction
+    ready = 2,    // LHLO, EHLO or HELO was given, no transaction
     mail = 4,     // MAIL was given, recipients may follow
     chunks = 8,   // a BDAT was taken, more follow
     broken = 16,  // a BDAT failed: nothing but RSET or the last BDAT ends the transaction (RFC 3030 §2)
     any = 31,
 };
 
+// Who knows a verb; a set of bits too.
+enum Kinds : unsigned { lmtp = 1, smtp = 2, submission = 4, both = smtp | submission, all = 7 };
+
 struct Session::Impl {
     Impl(const Limits& l, Facts f) : limits(l), facts(std::move(f)) {}
 
     // What is done with the octets that come next.
-    enum class Mode { greeting, commands, data, chunk, swallow, closing, closed };
-    enum class Wait { none, recipient, begin, chunk, end };
+    enum class Mode { greeting, commands, auth, data, chunk, swallow, closing, closed };
+    enum class Wait { none, tls, keys, login, sender, recipient, begin, chunk, end };
 
     struct Command {
         std::string_view verb;
+        unsigned kinds;   // elsewhere 500
         unsigned states;  // where it is allowed; elsewhere 503
         void (Impl::*run)(std::string_view argument);
         std::string_view rfc;
@@ -43,16 +50,17 @@ struct Session::Impl {
 
     // The message under way. A fresh one for each transaction, so nothing of one reaches the next.
     struct Transaction {
-        Address sender;
-        bool body_8bit = false, utf8 = false;
-        std::vector<Address> recipients;  // accepted ones
-        bool begun = false;               // the driver has a place for its octets
+        Envelope envelope;                  // its recipients: accepted ones
+        std::uint64_t declared_octets = 0;  // RFC 1870; 0: not declared
+        bool begun = false;                 // the driver has a place for its octets
         std::uint64_t octets = 0;
         std::optional<Reply> refusal;  // why the message cannot be taken; told at the end of its octets
         std::optional<wire::DotUnstuffer> dots;                  // DATA
         wire::CrlfNormalizer crlf;                               // BDAT
         bool finished = false;                                   // BDAT: its last line has its end
         std::uint64_t line_octets = 0, line_octets_longest = 0;  // BDAT
+        wire::LineEnds line_ends;                                // SMTP
+        HopCounter hops;                                         // SMTP
     };
 
     // session.cc
@@ -60,6 +68,9 @@ struct Session::Impl {
     bool step();
     bool greet();
     bool read_command();
+    bool read_auth();
+    bool take_line(std::size_t octets_max, void (Impl::*run)(std::string_view line));
+    std::size_t line_octets_max() const;
     bool read_data();
     bool read_chunk();
     bool swallow();
@@ -67,6 +78,8 @@ struct Session::Impl {
     void begin_message();
     void take_octets(std::string octets, std::uint64_t line_octets);
     void refuse_message(Reply why);
+    void check_line_ends();
+    std::size_t replies_at_end() const;
     void end_message();
     void finish_transaction(const std::vector<Reply>& replies);
     void drop_transaction();
@@ -79,11 +92,21 @@ struct Session::Impl {
 
     // commands.cc
     void run_command(std::string_view line);
+    void tell_observer(const Command* command);
     void wrong_state();
-    void lhlo(std::string_view argument);
-    void not_lmtp(std::string_view argument);
+    bool is_smtp() const { return facts.kind != Kind::lmtp; }  // SMTP or submission
+    bool is_submission() const { return facts.kind == Kind::submission; }
+    unsigned kind_bit() const { return 1U << static_cast<unsigned>(facts.kind); }
+    std::string_view hello_verb() const { return is_smtp() ? "EHLO" : "LHLO"; }
+    bool begin_dialogue(std::string_view name);
+    void ehlo(std::string_view argument);
+    void helo_old(std::string_view argument);
+    void starttls(std::string_view argument);
     void mail_from(std::string_view argument);
     bool mail_parameters(std::string_view text, Transaction& transaction);
+    std::optional<Reply> mail_parameter(const Parameter& parameter, Transaction& transaction) const;
+    std::optional<Reply> dsn_of_mail(const Parameter& parameter, Envelope& envelope) const;
+    std::optional<Reply> rcpt_parameters(std::string_view text, Envelope::Recipient& recipient) const;
     void rcpt_to(std::string_view argument);
     void data(std::string_view argument);
     void bdat(std::string_view argument);
@@ -95,8 +118,22 @@ struct Session::Impl {
     void quit(std::string_view argument);
     bool no_argument(std::string_view argument);
 
+    // login.cc
+    bool login_allowed() const { return facts.tls_active || facts.clear_login_allowed; }
+    bool offers(std::string_view mechanism) const;
+    std::string mechanisms() const;
+    void refuse_without_login();
+    void auth(std::string_view argument);
+    void run_response(std::string_view line);
+    void break_off(int code, std::string_view enhanced, std::string_view text);
+    void take_sasl_step(wire::SaslStep step);
+    void ask_login(Action wanted, std::string user);
+    void refuse_login(const LoginRefused& refused);
+    void fail_login(std::string_view text);
+
     const Limits& limits;
     Facts facts;
+    wire::CommandObserver* observer = nullptr;
     Counts counts;
 
     wire::LineBuffer input;
@@ -106,15 +143,24 @@ struct Session::Impl {
     Wait wait = Wait::none;
     State state = fresh;
     bool eof = false, shutdown = false;
+    bool begin_tls = false;        // once the reply to STARTTLS is written
     std::size_t bad_commands = 0;  // since the last message that was accepted
 
     std::string helo;
+    bool extended = false;                           // it was EHLO or LHLO
     std::unique_ptr<Transaction> transaction;        // in the states mail, chunks and broken
-    Address candidate;                               // the recipient that the driver is asked about
+    std::unique_ptr<Transaction> asked;              // MAIL's, while the driver is asked about the sender
+    Envelope::Recipient candidate;                   // the recipient that the driver is asked about
     std::uint64_t chunk_left = 0, chunk_octets = 0;  // of the present BDAT
     bool chunk_last = false;
     Reply swallow_reply;              // said when the chunk is swallowed,
     std::size_t swallow_replies = 0;  // that many times
+
+    std::unique_ptr<wire::SaslExchange> exchange;  // while AUTH goes on
+    std::string login_name;                        // as whom the client wants to log in by it
+    bool keys_given = false;                       // a failure of it is a wrong proof
+    std::string token_refused;  // why the token was refused, while the client is told so by its mechanism
+    bool logged_in = false;
 };
 
 }  // namespace pier::smtp

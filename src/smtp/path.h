@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "smtp/session.h"
+#include "smtp/envelope.h"
 
 namespace pier::smtp {
 

@@ -8,6 +8,7 @@
 
 #include "smtp/engine.h"
 #include "smtp/reply.h"
+#include "wire/ascii.h"
 
 namespace pier::smtp {
 namespace {
@@ -24,6 +25,9 @@ Session::Session(Session&&) noexcept = default;
 
 Action Session::next() {
     return impl_->next();
+}
+void Session::set_observer(wire::CommandObserver* observer) {
+    impl_->observer = observer;
 }
 const Session::Counts& Session::counts() const {
     return impl_->counts;
@@ -44,6 +48,7 @@ Action Session::Impl::next() {
     assert(wait == Wait::none && "an action has not been reported");
     if (eof && mode != Mode::closed) {  // nobody is there to be answered, and what is unread has no end
         output.clear();
+        begin_tls = false;
         close();
     }
     for (;;) {
@@ -53,6 +58,12 @@ Action Session::Impl::next() {
             return now;
         }
         if (output.size() >= limits.output_octets_max) return flush();
+        if (begin_tls) {
+            if (!output.empty()) return flush();
+            begin_tls = false;
+            wait = Wait::tls;
+            return StartTls{};
+        }
         if (!step()) return output.empty() ? Action(NeedInput{}) : Action(flush());
     }
 }
@@ -64,6 +75,8 @@ bool Session::Impl::step() {
             return greet();
         case Mode::commands:
             return read_command();
+        case Mode::auth:
+            return read_auth();
         case Mode::data:
             return read_data();
         case Mode::chunk:
@@ -81,7 +94,8 @@ bool Session::Impl::step() {
 
 bool Session::Impl::greet() {
     mode = Mode::commands;
-    if (!shutdown) say(220, "", fmt::format("{} LMTP Pier ready", facts.hostname));
+    if (!shutdown)
+        say(220, "", fmt::format("{} {} Pier ready", facts.hostname, is_smtp() ? "ESMTP" : "LMTP"));
     return true;
 }
 
@@ -91,15 +105,32 @@ bool Session::Impl::read_command() {
         close();
         return true;
     }
-    const auto line = input.next_line(limits.line_octets_max);
+    return take_line(line_octets_max(), &Impl::run_command);
+}
+
+// False if more input is needed. Passwords do not stay in memory that is given back.
+bool Session::Impl::take_line(std::size_t octets_max, void (Impl::*run)(std::string_view line)) {
+    const auto line = input.next_line(octets_max);
     if (!line) return false;
     if (line->too_long) {
         ++counts.commands;
         say_bad(500, "5.5.2", "the line is too long");
+    } else if (is_smtp() && line->bare_lf) {
+        ++counts.commands;
+        say_bad(500, "5.5.2", "a line ends with CRLF");  // RFC 5321 §2.3.8
     } else {
-        run_command(line->text);
+        (this->*run)(line->text);
     }
+    if (is_submission() && !logged_in) input.wipe_last_line();
     return true;
+}
+
+std::size_t Session::Impl::line_octets_max() const {
+    // A token that stands behind AUTH is long.
+    const bool response_may_follow =
+        is_submission() && login_allowed() && wire::ascii_starts_with(input.raw(), "AUTH ");
+    return response_may_follow ? std::max(limits.line_octets_max, limits.auth_line_octets_max)
+                               : limits.line_octets_max;
 }
 
 bool Session::Impl::close_step() {
@@ -130,26 +161,49 @@ void Session::Impl::say(int code, std::string_view enhanced, std::string_view te
 
 void Session::Impl::say_bad(int code, std::string_view enhanced, std::string_view text) {
     say(code, enhanced, text);
+    ++counts.bad_commands;
     if (++bad_commands < limits.bad_commands_max) return;
     say(421, "4.7.0", "too many bad commands; closing the connection");
     close();
 }
 
-// ---- recipients ----
+// RFC 3207 §4.2: what was said before TLS is forgotten; an attacker may have said it.
+void Session::on_tls(const wire::SaslOffer& sasl) {
+    Impl& s = *impl_;
+    assert(s.wait == Impl::Wait::tls);
+    s.wait = Impl::Wait::none;
+    s.facts.tls_active = true;
+    s.facts.sasl = sasl;
+    s.helo.clear();
+    s.state = fresh;
+    s.bad_commands = 0;
+}
+
+// ---- the envelope ----
+
+void Session::on_sender(std::optional<Reply> refusal) {
+    Impl& s = *impl_;
+    assert(s.wait == Impl::Wait::sender);
+    s.wait = Impl::Wait::none;
+    auto asked = std::exchange(s.asked, nullptr);
+    if (refusal) return append_reply(s.output, *refusal);
+    s.transaction = std::move(asked);
+    s.state = mail;
+    s.say(250, "2.1.0", "sender ok");
+}
 
 void Session::on_recipient(Reply reply) {
     Impl& s = *impl_;
     assert(s.wait == Impl::Wait::recipient);
     s.wait = Impl::Wait::none;
-    if (reply.positive()) s.transaction->recipients.push_back(std::move(s.candidate));
+    if (reply.positive()) s.transaction->envelope.recipients.push_back(std::move(s.candidate));
     append_reply(s.output, reply);
 }
 
 // ---- the message's octets ----
 
 void Session::Impl::begin_message() {
-    const Transaction& t = *transaction;
-    action = BeginMessage{helo, t.sender, t.recipients, t.body_8bit, t.utf8};
+    action = BeginMessage{helo, extended, transaction->envelope};
     wait = Wait::begin;
 }
 
@@ -179,7 +233,10 @@ bool Session::Impl::read_data() {
     const std::string_view block = input.raw().substr(0, block_octets);
     if (block.empty()) return false;
     std::string octets;
-    input.consume(t.dots->feed(block, octets));
+    const std::size_t used = t.dots->feed(block, octets);
+    t.line_ends.feed(block.substr(0, used));
+    input.consume(used);
+    check_line_ends();
     take_octets(std::move(octets), t.dots->longest_line_octets());
     return true;
 }
@@ -193,13 +250,17 @@ bool Session::Impl::read_chunk() {
         const auto block = input.raw().substr(0, std::min<std::uint64_t>(block_octets, chunk_left));
         if (block.empty()) return false;
         t.crlf.feed(block, octets);
+        t.line_ends.feed(block);
         input.consume(block.size());
+        check_line_ends();
         chunk_left -= block.size();
         measure_lines(octets);
         take_octets(std::move(octets), t.line_octets_longest);
     } else if (chunk_last && !t.finished) {
         t.finished = true;
         t.crlf.finish(octets);
+        t.line_ends.finish();
+        check_line_ends();
         measure_lines(octets);
         take_octets(std::move(octets), t.line_octets_longest);
     } else if (chunk_last) {
@@ -256,9 +317,22 @@ void Session::Impl::take_octets(std::string octets, std::uint64_t line_octets) {
     if (line_octets > limits.text_line_octets_max)
         refuse_message(
             {554, "5.6.0", fmt::format("a line is longer than {} octets", limits.text_line_octets_max)});
+    if (is_smtp()) {
+        t.hops.feed(octets);
+        if (t.hops.hops() > limits.hops_max)
+            refuse_message({554, "5.4.6",
+                            fmt::format("the message goes round in circles: more than {} servers have had it",
+                                        limits.hops_max)});
+    }
     if (t.refusal || octets.empty()) return;
     action = Chunk{std::move(octets)};
     wait = Wait::chunk;
+}
+
+// Attack 31: what one server takes for a line end and another one not lets a message hide a second one.
+void Session::Impl::check_line_ends() {
+    if (is_smtp() && transaction->line_ends.bare())
+        refuse_message({554, "5.6.0", "the message has a CR or LF that stands alone; lines end with CRLF"});
 }
 
 // The rest of its octets is read and thrown away, so that none of it is taken for a command; the first reason
@@ -278,7 +352,7 @@ void Session::on_chunk(std::optional<Reply> refusal) {
 
 void Session::Impl::end_message() {
     if (transaction->refusal)
-        return finish_transaction(std::vector<Reply>(transaction->recipients.size(), *transaction->refusal));
+        return finish_transaction(std::vector<Reply>(replies_at_end(), *transaction->refusal));
     action = EndMessage{};
     wait = Wait::end;
 }
@@ -286,19 +360,22 @@ void Session::Impl::end_message() {
 void Session::on_end(std::vector<Reply> replies) {
     Impl& s = *impl_;
     assert(s.wait == Impl::Wait::end);
-    assert(replies.size() == s.transaction->recipients.size() &&
+    assert(replies.size() == s.replies_at_end() &&
            "a recipient would never learn what became of the message");
     s.wait = Impl::Wait::none;
     s.transaction->begun = false;
     s.finish_transaction(replies);
 }
 
-// LMTP: one reply for each recipient, in order (RFC 2033 §4.2).
+std::size_t Session::Impl::replies_at_end() const {
+    return is_smtp() ? 1 : transaction->envelope.recipients.size();
+}
+
 void Session::Impl::finish_transaction(const std::vector<Reply>& replies) {
     bool accepted = false;
     for (const Reply& reply : replies) {
         append_reply(output, reply);
-        counts.recipients += reply.positive();
+        if (reply.positive()) counts.recipients += is_smtp() ? transaction->envelope.recipients.size() : 1;
         accepted = accepted || reply.positive();
     }
     counts.messages += accepted;

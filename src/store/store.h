@@ -60,9 +60,10 @@ inline constexpr Flags seen = 1, answered = 2, flagged = 4, deleted = 8, draft =
 template <class T>
 using Done = std::function<void(Result<T>)>;
 
-// ---- the directory: small named records of the accounts above the store (accounts, aliases, domains) ----
+// ---- the directory: small named records of those above the store (accounts, aliases, domains, queued mail)
+// ----
 
-enum class DirectoryKind : std::uint8_t { account = 1, alias = 2, domain = 3, setting = 4 };
+enum class DirectoryKind : std::uint8_t { account = 1, alias = 2, domain = 3, setting = 4, queue = 5 };
 
 struct DirectoryRecord {
     DirectoryKind kind{};
@@ -82,6 +83,12 @@ class Spool {
     // size limit.
     virtual Result<void> write(std::string_view octets) = 0;
     virtual std::uint64_t octets() const = 0;
+    // Reads what was written, up to out.size() octets at `offset`; fewer only at the end. May wait for the
+    // disk. `invalid`: this one cannot be read.
+    virtual Result<std::size_t> read(std::uint64_t offset, std::span<char> out) const {
+        static_cast<void>(offset), static_cast<void>(out);
+        return Error(ErrorKind::invalid, "what is on its way in cannot be read");
+    }
 };
 
 using ImportKey = std::array<std::uint8_t, 16>;
@@ -100,6 +107,9 @@ struct NewMessage {
     std::string prefix;           // octets in front of the spool's, the same for all targets (trace fields)
     std::vector<Target> targets;  // the octets are stored once, however many
     Time internal_date{};
+    // One target that is refused refuses all, with the same error. The targets are mailboxes of different
+    // accounts.
+    bool all_or_none = false;
 };
 
 struct Appended {
@@ -127,6 +137,7 @@ struct Details {
     Flags flags = 0;
     std::uint64_t modseq = 0;
     Time internal_date{};
+    std::optional<ImportKey> import_key = std::nullopt;  // of a message that was imported into this mailbox
 };
 
 // Part of an open file, for sendfile(2). The file stays open as long as the Body lives.
@@ -225,6 +236,10 @@ class Store {
                        Done<void> done) = 0;  // not_found if it is not there
     virtual Result<std::optional<DirectoryRecord>> get(DirectoryKind kind, std::string_view key) const = 0;
     virtual Result<std::vector<DirectoryRecord>> list(DirectoryKind kind) const = 0;  // by key
+    // The same one after the other, for kinds of which there may be very many. What `on_record` does must not
+    // change the store.
+    virtual Result<void> each(DirectoryKind kind,
+                              const std::function<void(DirectoryRecord)>& on_record) const;
 
     // Mailboxes. create: gives back the present one if the account has one of that name ("INBOX" in any
     // case).
@@ -233,11 +248,14 @@ class Store {
     virtual void remove_mailbox(MailboxId mailbox, Done<void> done) = 0;              // with all its messages
     virtual Result<std::vector<MailboxInfo>> mailboxes(AccountId account) const = 0;  // by name
     virtual Result<Usage> usage(AccountId account) const = 0;
+    // For each of the keys whether the account has ever had a message of it: an append with it would fail
+    // with `exists`.
+    virtual Result<std::vector<bool>> imported(AccountId account, std::span<const ImportKey> keys) const = 0;
 
     // Messages. A fresh spool takes at most StoreOptions::message_octets_max.
     virtual std::unique_ptr<Spool> new_spool() = 0;
-    // One result per target, in order (a quota or a missing mailbox fails one, not the others); the outer
-    // failure is all.
+    // One result per target, in order (a quota or a missing mailbox fails one, not the others, unless they
+    // are all_or_none); the outer failure is all.
     virtual void append(NewMessage message, Done<std::vector<Result<Appended>>> done) = 0;
     // A UID that is not there (any more) is passed over. Gives the number that were removed.
     virtual void expunge(MailboxId mailbox, std::vector<Uid> uids, Done<std::uint64_t> done) = 0;
@@ -251,8 +269,31 @@ class Store {
     // ask again on a thread that may wait); an event loop may call that.
     virtual Result<std::shared_ptr<const Snapshot>> open(MailboxId mailbox, Wait wait = Wait::may_block) = 0;
 
+    // The octets of one message whose UID is known, without the listing of its mailbox: what a mailbox costs
+    // that changes with every message. not_found if it is not there (any more). May block.
+    virtual Result<std::unique_ptr<Body>> body(MailboxId mailbox, Uid uid);
+
     virtual Stats stats() const = 0;
     virtual bool failed() const = 0;  // a sync failed: nothing is accepted any more
 };
+
+// What an engine need not do better: made of its other functions.
+inline Result<void> Store::each(DirectoryKind kind,
+                                const std::function<void(DirectoryRecord)>& on_record) const {
+    auto records = list(kind);
+    if (!records) return records.error();
+    for (DirectoryRecord& record : *records)
+        on_record(std::move(record));
+    return {};
+}
+
+inline Result<std::unique_ptr<Body>> Store::body(MailboxId mailbox, Uid uid) {
+    const auto snapshot = open(mailbox);
+    if (!snapshot) return snapshot.error();
+    const auto entries = (*snapshot)->entries();
+    for (std::size_t i = 0; i < entries.size(); ++i)
+        if (entries[i].uid == uid) return (*snapshot)->body(i);
+    return Error{ErrorKind::not_found, "the message has been removed"};
+}
 
 }  // namespace pier::store

@@ -60,4 +60,16 @@ std::optional<std::string> base64_decode(std::string_view text, std::size_t octe
     return octets;
 }
 
+std::optional<std::string> base64url_decode(std::string_view text, std::size_t octets_max) {
+    if (text.size() / 4 > octets_max || text.size() % 4 == 1) return std::nullopt;
+    std::string other(text);
+    for (char& c : other) {
+        if (c == '+' || c == '/' || c == '=') return std::nullopt;
+        if (c == '-') c = '+';
+        if (c == '_') c = '/';
+    }
+    other.append((4 - text.size() % 4) % 4, '=');
+    return base64_decode(other, octets_max);
+}
+
 }  // namespace pier::wire

@@ -1,4 +1,4 @@
-// Base64 as SASL carries it (RFC 4648 §4). Pure; any thread.
+// Base64 as SASL carries it (RFC 4648 §4), and as web tokens do (§5). Pure; any thread.
 #pragma once
 
 #include <cstddef>
@@ -15,5 +15,8 @@ std::string base64_encode(std::string_view octets);
 // octet (else two texts would mean the same octets). Absent if `text` is anything else, or would decode to
 // more than `octets_max`.
 std::optional<std::string> base64_decode(std::string_view text, std::size_t octets_max);
+
+// The other alphabet, without padding (RFC 7515 §2), and as strict.
+std::optional<std::string> base64url_decode(std::string_view text, std::size_t octets_max);
 
 }  // namespace pier::wire

@@ -1,11 +1,12 @@
 #include "wire/sasl.h"
 
-#include <array>
+#include <algorithm>
 #include <cassert>
 
 #include "base/utf8.h"
 #include "wire/ascii.h"
 #include "wire/base64.h"
+#include "wire/bearer.h"
 #include "wire/sasl_limits.h"
 #include "wire/scram.h"
 
@@ -13,13 +14,52 @@ namespace pier::wire {
 
 namespace {
 
-// The first two are those that bind a channel.
-constexpr std::array<std::string_view, 6> mechanisms{
-    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"};
-constexpr std::size_t binding_mechanisms = 2;
+enum class Mechanism {
+    external,
+    scram_sha_256_plus,
+    scram_sha_1_plus,
+    scram_sha_256,
+    scram_sha_1,
+    oauthbearer,
+    xoauth2,
+    plain,
+    login
+};
+struct Named {
+    Mechanism mechanism;
+    std::string_view name;
+};
+constexpr Named all_mechanisms[] = {{Mechanism::external, "EXTERNAL"},
+                                    {Mechanism::scram_sha_256_plus, "SCRAM-SHA-256-PLUS"},
+                                    {Mechanism::scram_sha_1_plus, "SCRAM-SHA-1-PLUS"},
+                                    {Mechanism::scram_sha_256, "SCRAM-SHA-256"},
+                                    {Mechanism::scram_sha_1, "SCRAM-SHA-1"},
+                                    {Mechanism::oauthbearer, "OAUTHBEARER"},
+                                    {Mechanism::xoauth2, "XOAUTH2"},
+                                    {Mechanism::plain, "PLAIN"},
+                                    {Mechanism::login, "LOGIN"}};
+
+bool is_offered(Mechanism mechanism, const SaslOffer& offer) {
+    switch (mechanism) {
+        case Mechanism::external:
+            return offer.certificate;
+        case Mechanism::scram_sha_256_plus:
+        case Mechanism::scram_sha_1_plus:
+            return offer.channel == SaslChannel::bindable;
+        case Mechanism::oauthbearer:
+        case Mechanism::xoauth2:
+            return offer.tokens != nullptr;
+        default:
+            return true;
+    }
+}
 
 SaslFailed malformed() {
     return {"malformed response"};
+}
+
+bool is_authzid(std::string_view text) {
+    return text.size() <= sasl_user_octets_max && is_utf8(text) && text.find('\0') == std::string_view::npos;
 }
 
 // Empty if the pair may be checked. The password is octets, whatever they mean:
@@ -56,7 +96,7 @@ class Plain final : public SaslExchange {
         const std::size_t second = response.find('\0', first + 1);
         if (second == std::string_view::npos) return malformed();
         const std::string_view authzid = response.substr(0, first);
-        if (authzid.size() > sasl_user_octets_max || !is_utf8(authzid)) return malformed();
+        if (!is_authzid(authzid)) return malformed();
         return checked(authzid, response.substr(first + 1, second - first - 1), response.substr(second + 1));
     }
 
@@ -196,6 +236,78 @@ class Scram final : public SaslExchange {
     std::string nonce_, server_first_;
 };
 
+// OAUTHBEARER (RFC 7628 §3), and XOAUTH2, which differs in how it writes the same.
+class Bearer final : public SaslExchange {
+  public:
+    Bearer(BearerForm form, const SaslTokenSource& source) : form_(form), source_(source) {}
+
+    SaslStep start(std::optional<std::string_view> initial) override {
+        if (!initial) return SaslChallenge{};
+        return on_response(*initial);
+    }
+
+    SaslStep on_response(std::string_view response) override {
+        switch (wants_) {
+            case Wants::token:
+                return on_token(response);
+            case Wants::end:
+                // Whatever it is: a client that has understood sends %x01 (RFC 7628 §3.2.3), or nothing.
+                wants_ = Wants::nothing;
+                return SaslFailed{"Authentication failed"};
+            case Wants::verdict:
+            case Wants::nothing:
+                break;
+        }
+        wants_ = Wants::nothing;
+        return malformed();
+    }
+
+    SaslStep on_token_refused() override {
+        assert(wants_ == Wants::verdict && "a verdict on a token that nobody asked about");
+        wants_ = Wants::end;
+        return SaslChallenge{bearer_error(form_, source_)};
+    }
+
+  private:
+    enum class Wants { token, verdict, end, nothing };
+
+    SaslStep on_token(std::string_view response) {
+        wants_ = Wants::nothing;
+        auto message = parse_bearer(form_, response);
+        if (!message) return SaslFailed{message.error().text};
+        if (!is_authzid(message->authzid)) return malformed();
+        wants_ = Wants::verdict;
+        // RFC 7628 §3.1: who shows no token asks where he gets one.
+        if (message->token.empty()) return on_token_refused();
+        return SaslCheckToken{std::move(message->authzid), std::move(message->token)};
+    }
+
+    const BearerForm form_;
+    const SaslTokenSource& source_;
+    Wants wants_ = Wants::token;
+};
+
+// RFC 4422 appendix A.
+class External final : public SaslExchange {
+  public:
+    SaslStep start(std::optional<std::string_view> initial) override {
+        if (!initial) return SaslChallenge{};
+        return on_response(*initial);
+    }
+
+    SaslStep on_response(std::string_view response) override {
+        if (done_ || !is_authzid(response)) {
+            done_ = true;
+            return malformed();
+        }
+        done_ = true;
+        return SaslCheckCertificate{std::string(response)};
+    }
+
+  private:
+    bool done_ = false;
+};
+
 }  // namespace
 
 SaslStep SaslExchange::on_keys(const ScramKeys&, std::string_view, std::string_view) {
@@ -203,24 +315,44 @@ SaslStep SaslExchange::on_keys(const ScramKeys&, std::string_view, std::string_v
     return malformed();
 }
 
-std::unique_ptr<SaslExchange> SaslExchange::begin(std::string_view mechanism, SaslChannel channel) {
-    const auto scram = [&](ScramHash hash, bool plus) {
-        return std::make_unique<Scram>(hash, plus, channel);
-    };
-    if (channel == SaslChannel::bindable) {
-        if (ascii_equal(mechanism, "SCRAM-SHA-256-PLUS")) return scram(ScramHash::sha256, true);
-        if (ascii_equal(mechanism, "SCRAM-SHA-1-PLUS")) return scram(ScramHash::sha1, true);
+SaslStep SaslExchange::on_token_refused() {
+    assert(false && "only OAUTHBEARER and XOAUTH2 show a token");
+    return malformed();
+}
+
+std::unique_ptr<SaslExchange> SaslExchange::begin(std::string_view mechanism, const SaslOffer& offer) {
+    const auto* found = std::find_if(std::begin(all_mechanisms), std::end(all_mechanisms),
+                                     [&](const Named& each) { return ascii_equal(each.name, mechanism); });
+    if (found == std::end(all_mechanisms) || !is_offered(found->mechanism, offer)) return nullptr;
+    switch (found->mechanism) {
+        case Mechanism::external:
+            return std::make_unique<External>();
+        case Mechanism::scram_sha_256_plus:
+            return std::make_unique<Scram>(ScramHash::sha256, true, offer.channel);
+        case Mechanism::scram_sha_1_plus:
+            return std::make_unique<Scram>(ScramHash::sha1, true, offer.channel);
+        case Mechanism::scram_sha_256:
+            return std::make_unique<Scram>(ScramHash::sha256, false, offer.channel);
+        case Mechanism::scram_sha_1:
+            return std::make_unique<Scram>(ScramHash::sha1, false, offer.channel);
+        case Mechanism::oauthbearer:
+            return std::make_unique<Bearer>(BearerForm::oauthbearer, *offer.tokens);
+        case Mechanism::xoauth2:
+            return std::make_unique<Bearer>(BearerForm::xoauth2, *offer.tokens);
+        case Mechanism::plain:
+            return std::make_unique<Plain>();
+        case Mechanism::login:
+            return std::make_unique<Login>();
     }
-    if (ascii_equal(mechanism, "SCRAM-SHA-256")) return scram(ScramHash::sha256, false);
-    if (ascii_equal(mechanism, "SCRAM-SHA-1")) return scram(ScramHash::sha1, false);
-    if (ascii_equal(mechanism, "PLAIN")) return std::make_unique<Plain>();
-    if (ascii_equal(mechanism, "LOGIN")) return std::make_unique<Login>();
     return nullptr;
 }
 
-std::span<const std::string_view> sasl_mechanisms(SaslChannel channel) {
-    const std::span<const std::string_view> all(mechanisms);
-    return channel == SaslChannel::bindable ? all : all.subspan(binding_mechanisms);
+std::vector<std::string_view> sasl_mechanisms(const SaslOffer& offer) {
+    std::vector<std::string_view> names;
+    names.reserve(std::size(all_mechanisms));
+    for (const Named& each : all_mechanisms)
+        if (is_offered(each.mechanism, offer)) names.push_back(each.name);
+    return names;
 }
 
 bool sasl_sends_password(std::string_view mechanism) {

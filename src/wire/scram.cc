@@ -43,25 +43,6 @@ std::optional<std::string_view> take(std::string_view& rest) {
     return part;
 }
 
-// saslname (RFC 5802 §7): "=2C" is a comma, "=3D" an equals sign, no other "=" may stand there.
-std::optional<std::string> decode_name(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '=') {
-            out += text[i];
-        } else if (text.substr(i, 3) == "=2C") {
-            out += ',';
-            i += 2;
-        } else if (text.substr(i, 3) == "=3D") {
-            out += '=';
-            i += 2;
-        } else {
-            return std::nullopt;
-        }
-    }
-    return out;
-}
-
 bool good_nonce(std::string_view nonce) {
     if (nonce.empty() || nonce.size() > sasl_nonce_octets_max) return false;
     for (const char c : nonce)
@@ -85,6 +66,24 @@ bool good_extension(std::string_view part) {
 }
 
 }  // namespace
+
+std::optional<std::string> decode_saslname(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '=') {
+            out += text[i];
+        } else if (text.substr(i, 3) == "=2C") {
+            out += ',';
+            i += 2;
+        } else if (text.substr(i, 3) == "=3D") {
+            out += '=';
+            i += 2;
+        } else {
+            return std::nullopt;
+        }
+    }
+    return out;
+}
 
 std::size_t hash_octets(ScramHash hash) {
     return hash == ScramHash::sha1 ? 20 : 32;
@@ -130,7 +129,7 @@ Result<ScramClientFirst> parse_scram_client_first(std::string_view message) {
     out.binding = binds ? Binding::yes : binding == "y" ? Binding::not_offered : Binding::no;
     if (binds) out.binding_type = binding.substr(2);
     if (!authzid->empty()) {
-        const auto name = authzid->starts_with("a=") ? decode_name(authzid->substr(2)) : std::nullopt;
+        const auto name = authzid->starts_with("a=") ? decode_saslname(authzid->substr(2)) : std::nullopt;
         if (!name || name->empty()) return malformed("malformed authorization identity");
         out.authzid = *name;
     }
@@ -139,7 +138,7 @@ Result<ScramClientFirst> parse_scram_client_first(std::string_view message) {
 
     const std::string_view user = *take(rest);
     if (user.starts_with("m=")) return malformed("mandatory extensions are not supported");
-    const auto name = user.starts_with("n=") ? decode_name(user.substr(2)) : std::nullopt;
+    const auto name = user.starts_with("n=") ? decode_saslname(user.substr(2)) : std::nullopt;
     if (!name || name->empty()) return malformed("malformed user name");
     if (name->size() > sasl_user_octets_max || out.authzid.size() > sasl_user_octets_max)
         return malformed("user name too long");

@@ -1,6 +1,7 @@
 // SCRAM's own texts and sums (RFC 5802, RFC 7677), for wire/sasl.cc and its tests. Pure; any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -8,6 +9,10 @@
 #include "wire/sasl.h"
 
 namespace pier::wire {
+
+// The decoded saslname (RFC 5802 §7), as GS2 headers have it too (RFC 5801 §4): "=2C" is a comma, "=3D" an
+// equals sign, and no other "=" may stand there.
+std::optional<std::string> decode_saslname(std::string_view text);
 
 // What a client says first: "n,a=bob,n=alice,r=…".
 struct ScramClientFirst {

@@ -15,7 +15,9 @@
 #include "admin/methods.h"
 #include "admin/params.h"
 #include "admin/protocol.h"
+#include "admin/second_factor_methods.h"
 #include "auth/memory_store.h"
+#include "auth/totp.h"
 
 namespace pier::admin {
 namespace {
@@ -159,6 +161,7 @@ class Methods : public testing::Test {
         ASSERT_TRUE(directory.load());
         add_directory_methods(api, directory, store);
         add_app_password_methods(api, directory);
+        add_second_factor_methods(api, directory);
     }
     Result<json::value> call(const char* method, const json::object& params = {}) {
         return api.call(method, params);
@@ -245,6 +248,40 @@ TEST_F(Methods, AppPasswords) {
     ok("account.app_password.revoke", {{"account", "ada"}, {"name", "phone"}});
     expect_error(call("account.app_password.revoke", {{"account", "ada"}, {"name", "phone"}}),
                  ErrorKind::not_found, "phone");
+}
+
+TEST_F(Methods, SecondFactors) {
+    ok("account.add", {{"name", "ada"}});
+    EXPECT_EQ(ok("account.show", {{"name", "ada"}}).at("second_factor"), false);
+    const auto started = ok("account.second_factor.start", {{"account", "Ada"}});
+    const std::string secret = directory.find("ada")->second_factor->secret;
+    EXPECT_EQ(started.at("secret").as_string(), auth::totp_secret_text(secret));
+    EXPECT_EQ(started.at("uri").as_string(), auth::totp_uri("ada", secret));
+    expect_error(call("account.second_factor.confirm", {{"account", "ada"}, {"code", "none"}}),
+                 ErrorKind::invalid, "half minute");
+    ok("account.second_factor.confirm",
+       {{"account", "ada"}, {"code", auth::totp_code(secret, auth::totp_step(system_now()))}});
+    const auto shown = ok("account.show", {{"name", "ada"}});
+    EXPECT_EQ(shown.at("second_factor"), true);
+    EXPECT_THAT(json::serialize(shown), Not(HasSubstr(auth::totp_secret_text(secret))));
+    expect_error(call("account.second_factor.start", {{"account", "ada"}}), ErrorKind::exists, "remove");
+    ok("account.second_factor.remove", {{"account", "ada"}});
+    expect_error(call("account.second_factor.remove", {{"account", "ada"}}), ErrorKind::not_found, "ada");
+}
+
+TEST_F(Methods, ProtocolsOfAnAccount) {
+    ok("account.add", {{"name", "ada"}});
+    EXPECT_EQ(ok("account.show", {{"name", "ada"}}).at("protocols"), json::array{"all"});
+    ok("account.change", {{"name", "ada"}, {"protocols", json::array{"pop3"}}});
+    EXPECT_EQ(ok("account.show", {{"name", "ada"}}).at("protocols"), json::array{"pop3"});
+    ok("account.change", {{"name", "ada"}, {"protocols", json::array{}}});
+    EXPECT_EQ(directory.find("ada")->protocols, auth::Protocols(std::in_place));
+    ok("account.change", {{"name", "ada"}, {"exclusive", true}});
+    EXPECT_EQ(directory.find("ada")->protocols, auth::Protocols(std::in_place)) << "what is absent stays";
+    ok("account.change", {{"name", "ada"}, {"protocols", json::array{"all"}}});
+    EXPECT_EQ(directory.find("ada")->protocols, std::nullopt);
+    expect_error(call("account.change", {{"name", "ada"}, {"protocols", json::array{"gopher"}}}),
+                 ErrorKind::invalid, "gopher");
 }
 
 TEST_F(Methods, AliasesAndDomains) {

@@ -17,6 +17,7 @@ import load_rows  # noqa: F401
 import log_rows  # noqa: F401
 import login_rows  # noqa: F401
 import maildrop_rows  # noqa: F401
+import smtp_rows  # noqa: F401
 import stls_rows  # noqa: F401
 import tls_rows  # noqa: F401
 import table

@@ -110,7 +110,7 @@ class PierTarget(Target):
         (port,) = free_ports(1)
         settings = f'[log]\nlevel = "debug"\n{settings}'
         self.server = PierServer(program, settings=settings + f'[[listener]]\nname = "strict"\nprotocol = "pop3"\naddress = "127.0.0.1"\nport = {port}\n'
-                                 'clear_login = "never"\n')
+                                 'clear_login = "never"\n', submission='clear_login = "never"')
         self.has_guard = b"[guard]" in self.server.cli("config", "sample")
         if self.has_guard and not guard:
             with open(self.server.config, "a") as config:

@@ -8,6 +8,7 @@
 #include "auth/authenticator.h"
 #include "auth/memory_store.h"
 #include "auth/record.h"
+#include "auth/totp.h"
 
 namespace pier::auth {
 namespace {
@@ -143,6 +144,22 @@ TEST_F(AppPasswords, TheAccountsOwnMayBeLeftOut) {
     EXPECT_EQ(std::get<Refused>(check("pencim")).text, "Authentication failed")
         << "who does not know the password learns nothing";
     EXPECT_NE(authenticator->scram_keys("ada", wire::ScramHash::sha256), keys);
+}
+
+TEST_F(AppPasswords, ASecondFactorLeavesOnlyThem) {
+    ASSERT_TRUE(directory.add_app_password("ada", make("phone", phone)));
+    const std::string secret(20, 's');
+    ASSERT_TRUE(directory.begin_second_factor("ada", secret));
+    EXPECT_TRUE(std::holds_alternative<AccountPtr>(check("pencil"))) << "it is not in force yet";
+    const auto keys = authenticator->scram_keys("ada", wire::ScramHash::sha256);
+    ASSERT_TRUE(directory.confirm_second_factor("ada", totp_code(secret, totp_step(now)), now));
+    for (const auto& verdict : {check("pencil"), *authenticator->remembered("", "ada", "pencil"),
+                                authenticator->proven("", "ada", keys)}) {
+        EXPECT_THAT(std::get<Refused>(verdict).text, HasSubstr("Use an app password"));
+        EXPECT_THAT(std::get<Refused>(verdict).reason, HasSubstr("second factor"));
+    }
+    EXPECT_NE(authenticator->scram_keys("ada", wire::ScramHash::sha256), keys);
+    EXPECT_EQ(log_in("ada", phone), "ada");
 }
 
 TEST_F(AppPasswords, TheLastUseIsKeptToTheHour) {

@@ -41,8 +41,9 @@ class DirectoryTest : public testing::Test {
         std::vector<std::string> names;
         const auto found = directory->resolve(local, domain);
         if (!found) return {"error: " + std::string(to_string(found.error().kind))};
-        for (const auto& account : *found)
+        for (const auto& account : found->accounts)
             names.push_back(account->name);
+        names.insert(names.end(), found->elsewhere.begin(), found->elsewhere.end());
         return names;
     }
     std::string stored(DirectoryKind kind, const std::string& key) {

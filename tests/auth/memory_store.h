@@ -122,6 +122,9 @@ class MemoryStore final : public store::Store {
     }
 
     // Nothing above the directory is asked for here.
+    Result<std::vector<bool>> imported(store::AccountId, std::span<const store::ImportKey>) const override {
+        std::abort();
+    }
     void rename_mailbox(store::MailboxId, std::string, store::Done<void>) override { std::abort(); }
     std::unique_ptr<store::Spool> new_spool() override { std::abort(); }
     void append(store::NewMessage, store::Done<std::vector<Result<store::Appended>>>) override {

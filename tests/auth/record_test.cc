@@ -84,7 +84,14 @@ TEST(Records, ThatAreDamagedSayWhere) {
 
 TEST(Records, OfAliasesDomainsAndSettingsComeBack) {
     EXPECT_THAT(*read_alias(write_alias({"a", "b@c"})), testing::ElementsAre("a", "b@c"));
-    EXPECT_TRUE(read_domain(write_domain()));
+    const auto domain =
+        read_domain(write_domain({.name = "", .alias_of = "example.org", .quota_octets = 1ull << 40}));
+    ASSERT_TRUE(domain);
+    EXPECT_EQ(domain->alias_of, "example.org");
+    EXPECT_EQ(domain->quota_octets, 1ull << 40);
+    // What an earlier program has written.
+    EXPECT_TRUE(read_domain("{\"v\":1}"));
+    EXPECT_FALSE(read_domain("{\"v\":1,\"quota_octets\":\"much\"}"));
     EXPECT_EQ(*read_secret(write_secret("\xFF\x01s")), "\xFF\x01s");
 }
 

@@ -69,9 +69,9 @@ listen {name}
             raise Failed(f"HAProxy: {text}")
 
 
-def fetch(ca, port, client):
+def fetch(ca, port, client, password=PASSWORD):
     """The exit status of curl from that address; 0: it has logged in and listed."""
-    command = ["curl", "-s", "--max-time", "20", "--cacert", ca, "--interface", client, "-u", f"{USER}:{PASSWORD}", f"pop3s://localhost:{port}/"]
+    command = ["curl", "-s", "--max-time", "20", "--cacert", ca, "--interface", client, "-u", f"{USER}:{password}", f"pop3s://localhost:{port}/"]
     return subprocess.run([str(word) for word in command], capture_output=True).returncode
 
 

@@ -56,13 +56,14 @@ def make_certificates(folder):
 
 
 class PierServer:
-    def __init__(self, pier, tls=True, settings="", listener=""):
-        """`settings`: more sections of the configuration. `listener`: more keys of each TCP listener."""
+    def __init__(self, pier, tls=True, settings="", listener="", tls_keys="", pop3="", submission=""):
+        """`settings`: more sections of the configuration. `listener`, `tls_keys`, `pop3`, `submission`: more keys of each TCP listener,
+        of [tls], of the listeners for POP3, of those for submission."""
         self.pier = str(Path(pier).resolve())
         self.folder = Path(tempfile.mkdtemp(prefix="pier-test-"))
         # Postfix and Exim run as users of their own and must reach the socket.
         self.folder.chmod(0o755)
-        self.pop3_port, self.pop3s_port, self.lmtp_port = free_ports(3)
+        self.pop3_port, self.pop3s_port, self.lmtp_port, self.smtp_port, self.submission_port, self.submissions_port = free_ports(6)
         self.lmtp_socket = self.folder / "lmtp.sock"
         self.ca = self.folder / "tls/ca.pem"
         self.config = self.folder / "pier.toml"
@@ -71,17 +72,20 @@ class PierServer:
         self.environment = {}   # of the server, beside this process's own
         if tls:
             make_certificates(self.folder / "tls")
-        self.config.write_text(self._config(tls, settings, listener))
+        self.config.write_text(self._config(tls, settings, listener, tls_keys, pop3, submission))
 
-    def _config(self, tls, settings, listener):
-        listeners = [("pop3", f'address = "127.0.0.1"\nport = {self.pop3_port}\n{listener}'),
+    def _config(self, tls, settings, listener, tls_keys, pop3, submission):
+        listeners = [("pop3", f'address = "127.0.0.1"\nport = {self.pop3_port}\n{listener}\n{pop3}'),
                      ("lmtp", f'address = "127.0.0.1"\nport = {self.lmtp_port}\n{listener}'),
+                     ("smtp", f'address = "127.0.0.1"\nport = {self.smtp_port}\n{listener}'),
+                     ("submission", f'address = "127.0.0.1"\nport = {self.submission_port}\n{listener}\n{submission}'),
                      ("lmtp", f'path = "{self.lmtp_socket}"')]
         if tls:
-            listeners.append(("pop3s", f'address = "127.0.0.1"\nport = {self.pop3s_port}\n{listener}'))
+            listeners.append(("pop3s", f'address = "127.0.0.1"\nport = {self.pop3s_port}\n{listener}\n{pop3}'))
+            listeners.append(("submissions", f'address = "127.0.0.1"\nport = {self.submissions_port}\n{listener}\n{submission}'))
         text = f'[server]\nhostname = "localhost"\ndata_folder = "{self.folder}/data"\nuser = ""\nshutdown_grace = "5s"\n'
         if tls:
-            text += f'[tls]\ncertificate = "{self.folder}/tls/server.pem"\nkey = "{self.folder}/tls/server.key"\n'
+            text += f'[tls]\ncertificate = "{self.folder}/tls/server.pem"\nkey = "{self.folder}/tls/server.key"\n{tls_keys}\n'
         for protocol, where in listeners:
             text += f'[[listener]]\nprotocol = "{protocol}"\n{where}\n'
         return text + f'[admin]\nsocket = "{self.folder}/admin.sock"\n' + settings

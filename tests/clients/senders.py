@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Real mail servers deliver the nasty corpus to a real Pier over LMTP, on TCP and on a Unix socket, and what POP3 gives
-back is compared octet for octet.
+"""Real mail servers deliver the nasty corpus to a real Pier over LMTP, on TCP and on a Unix socket, and over SMTP with
+STARTTLS, and what POP3 gives back is compared octet for octet.
 
 usage: senders.py --pier PROGRAM --unpacked FOLDER SENDER...        SENDER: postfix, exim
 
@@ -9,46 +9,31 @@ configuration, a queue and ports of its own. Postfix's master must start as root
 through sudo.
 """
 import argparse
-import grp
 import os
 import poplib
 import pwd
+import re
 import shutil
 import smtplib
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from mail_corpus import corpus
-from pier_server import Failed, PierServer, canonical, free_ports
+from pier_server import Failed, PierServer, canonical
+from postfix import Postfix
 
 PASSWORD = "correct horse battery"
 SECONDS = 180
-TCP_DOMAIN, UNIX_DOMAIN = "tcp.pier.example", "unix.pier.example"
+TCP_DOMAIN, UNIX_DOMAIN, SMTP_DOMAIN = "tcp.pier.example", "unix.pier.example", "smtp.pier.example"
 SENDER = "outside@example.net"
-
-POSTFIX_SERVICES = """
-smtp_port  inet n - n - -  smtpd
-cleanup    unix n - n - 0  cleanup
-qmgr       unix n - n 300 1  qmgr
-rewrite    unix - - n - -  trivial-rewrite
-bounce     unix - - n - 0  bounce
-defer      unix - - n - 0  bounce
-trace      unix - - n - 0  bounce
-flush      unix n - n 1000? 0  flush
-proxymap   unix - - n - -  proxymap
-error      unix - - n - -  error
-retry      unix - - n - -  error
-lmtp       unix - - n - -  lmtp
-anvil      unix - - n - 1  anvil
-postlog    unix-dgram n - n - 1  postlogd
-"""
+LONE_CR = re.compile(rb"\r(?!\n)")
 
 
-class Postfix:
+class PostfixSender(Postfix):
     name = "postfix"
+    speaks_smtp = True
     # What Postfix itself changes in a message on its way: {reason: names}.
     changes = {
         "turns a lone CR into a space": [
@@ -59,49 +44,17 @@ class Postfix:
     }
 
     def __init__(self, unpacked, folder, server):
-        self.root = unpacked / "postfix"
-        self.folder = folder
-        self.port, = free_ports(1)
-        self.environment = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": f"{self.root}/usr/lib/postfix",
-                            "MAIL_CONFIG": str(folder / "etc")}
-        owner = pwd.getpwnam("mail")
-        for name in ("etc", "data", "spool"):
-            (folder / name).mkdir(parents=True)
-        for name in ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "maildrop", "pid", "private",
-                     "public", "saved", "trace"):
-            (folder / "spool" / name).mkdir()
-            os.chown(folder / "spool" / name, owner.pw_uid, -1)
-        os.chown(folder / "spool/pid", 0, -1)
-        os.chown(folder / "data", owner.pw_uid, -1)
-        folder.chmod(0o755)
-        (folder / "etc/main.cf").write_text(f"""
-compatibility_level = 3.6
-queue_directory = {folder}/spool
-data_directory = {folder}/data
-command_directory = {self.root}/usr/sbin
-daemon_directory = {self.root}/usr/lib/postfix/sbin
-shlib_directory = {self.root}/usr/lib/postfix
-meta_directory = {folder}/etc
-import_environment = MAIL_CONFIG LD_LIBRARY_PATH
-export_environment = MAIL_CONFIG LD_LIBRARY_PATH
-# Users of Debian's base system stand in for the package's own.
-mail_owner = mail
-setgid_group = {grp.getgrnam("news").gr_name}
-maillog_file = {folder}/log
-maillog_file_prefixes = {folder}
+        super().__init__(unpacked, folder, f"""
 myhostname = mx.example.net
 mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8
 # No field is added to a message that lacks it.
 local_header_rewrite_clients =
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_peername_lookup = no
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
-relay_domains = {TCP_DOMAIN}, {UNIX_DOMAIN}
-transport_maps = inline:{{ {TCP_DOMAIN}=lmtp:inet:[127.0.0.1]:{server.lmtp_port}, {UNIX_DOMAIN}=lmtp:unix:{server.lmtp_socket} }}
+relay_domains = {TCP_DOMAIN}, {UNIX_DOMAIN}, {SMTP_DOMAIN}
+transport_maps = inline:{{ {TCP_DOMAIN}=lmtp:inet:[127.0.0.1]:{server.lmtp_port}, {UNIX_DOMAIN}=lmtp:unix:{server.lmtp_socket}, {SMTP_DOMAIN}=smtp:[127.0.0.1]:{server.smtp_port} }}
 smtputf8_enable = yes
 message_size_limit = 0
 hopcount_limit = 1000
@@ -111,24 +64,9 @@ message_drop_headers =
 disable_mime_input_processing = yes
 disable_mime_output_conversion = yes
 lmtp_line_length_limit = 0
+smtp_line_length_limit = 0
+smtp_tls_security_level = encrypt
 """)
-        (folder / "etc/master.cf").write_text(POSTFIX_SERVICES.replace("smtp_port", f"127.0.0.1:{self.port}"))
-
-    def start(self):
-        master = f"{self.root}/usr/lib/postfix/sbin/master"
-        output = open(self.folder / "output", "wb")
-        self.process = subprocess.Popen([master, "-c", str(self.folder / "etc"), "-d"], env=self.environment, stdout=output, stderr=output)
-        deadline = time.monotonic() + 20
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise Failed(f"postfix does not listen on port {self.port} (status {self.process.poll()}):\n{self.log()}")
-            time.sleep(0.05)
-
-    def log(self):
-        return "\n".join((self.folder / name).read_text(errors="replace") for name in ("output", "log") if (self.folder / name).exists())
 
     def submit(self, recipients, message):
         with smtplib.SMTP("127.0.0.1", self.port, timeout=60) as smtp:
@@ -142,13 +80,20 @@ lmtp_line_length_limit = 0
             if code != 250:
                 raise Failed(f"postfix did not take the message: {code} {text.decode()}")
 
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
+
+def exim_environment(folder):
+    """The program insists on its package's user by name; nss_wrapper gives that name to a user of the base system."""
+    mail = pwd.getpwnam("mail")
+    passwd = Path("/etc/passwd").read_text() + f"\nDebian-exim:x:{mail.pw_uid}:{mail.pw_gid}::/:/bin/false\n"
+    (folder / "passwd").write_text(passwd)
+    (folder / "group").write_text(Path("/etc/group").read_text() + f"\nDebian-exim:x:{mail.pw_gid}:\n")
+    return {"PATH": os.environ["PATH"], "LD_PRELOAD": "libnss_wrapper.so", "NSS_WRAPPER_PASSWD": f"{folder}/passwd",
+            "NSS_WRAPPER_GROUP": f"{folder}/group"}
 
 
 class Exim:
     name = "exim"
+    speaks_smtp = False     # it takes the corpus over LMTP only
     changes = {
         "turns a lone CR into a line end": [
             "all-octets.eml", "cr-at-end.eml", "cr-cr-lf.eml", "cr-lone.eml", "dot-after-lone-cr.eml", "lf-cr.eml", "utf16-attachment-raw.eml"],
@@ -166,13 +111,7 @@ class Exim:
         shutil.copy(unpacked / "exim4-daemon-light/usr/sbin/exim4", self.program)
         (folder / "spool").mkdir()
         self.config = folder / "exim.conf"
-        # The program insists on its package's user by name; nss_wrapper gives that name to a user of the base system.
-        mail = pwd.getpwnam("mail")
-        passwd = Path("/etc/passwd").read_text() + f"\nDebian-exim:x:{mail.pw_uid}:{mail.pw_gid}::/:/bin/false\n"
-        (folder / "passwd").write_text(passwd)
-        (folder / "group").write_text(Path("/etc/group").read_text() + f"\nDebian-exim:x:{mail.pw_gid}:\n")
-        self.environment = {"PATH": os.environ["PATH"], "LD_PRELOAD": "libnss_wrapper.so", "NSS_WRAPPER_PASSWD": f"{folder}/passwd",
-                            "NSS_WRAPPER_GROUP": f"{folder}/group"}
+        self.environment = exim_environment(folder)
         user = pwd.getpwuid(os.getuid()).pw_name
         self.config.write_text(f"""
 primary_hostname = mx.example.net
@@ -183,7 +122,7 @@ spool_directory = {folder}/spool
 log_file_path = {folder}/log-%s
 never_users =
 trusted_users = {user} : mail
-domainlist here = {TCP_DOMAIN} : {UNIX_DOMAIN}
+domainlist here = {TCP_DOMAIN} : {UNIX_DOMAIN} : {SMTP_DOMAIN}
 allow_utf8_domains = true
 keep_environment = LD_PRELOAD : NSS_WRAPPER_PASSWD : NSS_WRAPPER_GROUP
 check_spool_space = 0
@@ -211,6 +150,12 @@ tcp:
   transport = lmtp_tcp
   route_list = * 127.0.0.1
   self = send
+smtp:
+  driver = manualroute
+  domains = {SMTP_DOMAIN}
+  transport = smtp_tcp
+  route_list = * 127.0.0.1
+  self = send
 unix:
   driver = accept
   domains = {UNIX_DOMAIN}
@@ -221,6 +166,15 @@ lmtp_tcp:
   protocol = lmtp
   port = {server.lmtp_port}
   allow_localhost
+  hosts_try_chunking = *
+  message_linelength_limit = 1G
+smtp_tcp:
+  driver = smtp
+  port = {server.smtp_port}
+  allow_localhost
+  hosts_require_tls = *
+  tls_verify_hosts = :
+  tls_try_verify_hosts = :
   hosts_try_chunking = *
   message_linelength_limit = 1G
 lmtp_unix:
@@ -310,16 +264,21 @@ def compare(sender, account, messages, received):
             (keep / f"got-{number}").write_bytes(message)
         raise Failed(f"{sender.name} to {account}: not octet for octet: {', '.join(surprising)}; what came is in {keep}")
     print(f"{sender.name} to {account}: {len(messages) - len(missing)} messages exact" +
-          (f", {len(missing)} changed by the sender as known ({', '.join(sorted(missing))})" if missing else ""), flush=True)
+          (f", {len(missing)} changed by {sender.name} as known ({', '.join(sorted(missing))})" if missing else ""), flush=True)
 
 
 def check(sender, server):
     messages = corpus()
-    for account, domain in (("ada", TCP_DOMAIN), ("grace", UNIX_DOMAIN)):
-        for octets in messages.values():
+    ways = [("ada", TCP_DOMAIN), ("grace", UNIX_DOMAIN)]
+    if sender.speaks_smtp:
+        ways.append(("olga", SMTP_DOMAIN))
+    for account, domain in ways:
+        # A CR that stands alone is refused over SMTP, if the sender has left it as it was.
+        chosen = {name: octets for name, octets in messages.items() if domain != SMTP_DOMAIN or not LONE_CR.search(canonical(octets))}
+        for octets in chosen.values():
             sender.submit([f"{account}@{domain}"], canonical(octets))
-        wait_for(server, account, len(messages), sender)
-        compare(sender, account, messages, fetch(server, account))
+        wait_for(server, account, len(chosen), sender)
+        compare(sender, account, chosen, fetch(server, account))
     # One transaction with good recipients, one that Pier does not know and one over its quota: each gets its own answer.
     sender.submit([f"tom@{TCP_DOMAIN}", f"nobody@{TCP_DOMAIN}", f"full@{TCP_DOMAIN}", f"jean@{TCP_DOMAIN}"],
                   b"Subject: four recipients\r\n\r\n" + b"one line\r\n" * 500)
@@ -331,6 +290,8 @@ def check(sender, server):
     for sign in ("5.1.1", "4.2.2"):
         if sign not in log:
             raise Failed(f"{sender.name}: no {sign} in the sender's log:\n{log[-3000:]}")
+    if sender.speaks_smtp and "tls=TLSv1.3" not in "".join(line for line in server.log.read_text().splitlines() if "event=smtp.end" in line):
+        raise Failed(f"{sender.name}: no mail came over SMTP with TLS")
     print(f"{sender.name}: per-recipient answers arrived", flush=True)
 
 
@@ -343,16 +304,16 @@ def main():
     if os.getuid() != 0:
         os.execvp("sudo", ["sudo", "-n", sys.executable, *sys.argv])
     for name in options.senders:
-        with PierServer(options.pier, tls=False) as server:
-            for domain in (TCP_DOMAIN, UNIX_DOMAIN):
+        with PierServer(options.pier, settings="[smtp]\nhops_max = 1000\n") as server:   # one has passed many servers
+            for domain in (TCP_DOMAIN, UNIX_DOMAIN, SMTP_DOMAIN):
                 server.cli("domain", "add", domain)
-            for account in ("ada", "grace", "tom", "jean"):
+            for account in ("ada", "grace", "olga", "tom", "jean"):
                 server.add_account(account, PASSWORD)
             server.add_account("full", PASSWORD, "--quota", "1000")
             server.start()
             # The senders run as users of their own.
             server.lmtp_socket.chmod(0o666)
-            sender = {"postfix": Postfix, "exim": Exim}[name](options.unpacked.resolve(), server.folder / name, server)
+            sender = {"postfix": PostfixSender, "exim": Exim}[name](options.unpacked.resolve(), server.folder / name, server)
             sender.start()
             try:
                 check(sender, server)

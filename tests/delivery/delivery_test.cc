@@ -1,5 +1,6 @@
 #include "delivery/delivery.h"
 
+#include <algorithm>
 #include <future>
 #include <regex>
 #include <sstream>
@@ -82,6 +83,7 @@ TEST_F(DeliveryTest, trace_fields_stand_in_front_of_the_message) {
     ASSERT_EQ(messages.size(), 1U);
     const std::regex expected(
         "Return-Path: <eve@example\\.com>\r\n"
+        "Delivered-To: ada@example\\.org\r\n"
         "Received: from client\\.example\\.com \\(\\[192\\.0\\.2\\.1\\]\\)\r\n"
         "\tby mx\\.example\\.org \\(Pier\\) with LMTP id [A-Za-z0-9_-]{16}\r\n"
         "\tfor <ada@example\\.org>;\r\n"
@@ -163,6 +165,117 @@ TEST_F(DeliveryTest, spool_refusals) {
     EXPECT_EQ(delivery.spool_refusal(Error(ErrorKind::invalid, "")).enhanced, "5.3.4");
     EXPECT_EQ(delivery.spool_refusal(Error(ErrorKind::no_space, "")).code, 452);
     EXPECT_EQ(delivery.spool_refusal(Error(ErrorKind::io, "")).code, 451);
+}
+
+// ---- mail for elsewhere ----
+
+// Keeps what it is given, as the real one does: with the message's own targets, both or neither.
+class FakeQueue final : public queue::Intake {
+  public:
+    explicit FakeQueue(store::Store& store) : store_(store) {}
+
+    void append(store::NewMessage message, queue::NewOutgoing outgoing,
+                store::Done<std::vector<Result<store::Appended>>> done) override {
+        if (full) return done(Error{ErrorKind::busy, "1000000 messages are in the queue"});
+        const bool all_or_none = message.all_or_none;
+        prefix = message.prefix;
+        auto told = [this, all_or_none, outgoing = std::move(outgoing),
+                     done = std::move(done)](Result<std::vector<Result<store::Appended>>> result) {
+            const bool refused = !result || std::ranges::any_of(*result, [](const auto& r) { return !r; });
+            if (result && (!all_or_none || !refused)) queued.push_back(outgoing);
+            done(std::move(result));
+        };
+        if (message.targets.empty()) return told(std::vector<Result<store::Appended>>{});
+        store_.append(std::move(message), std::move(told));
+    }
+
+    bool full = false;
+    std::string prefix;
+    std::vector<queue::NewOutgoing> queued;
+
+  private:
+    store::Store& store_;
+};
+
+class ElsewhereTest : public DeliveryTest {
+  protected:
+    void SetUp() override {
+        DeliveryTest::SetUp();
+        delivery.use_queue(&queue);
+        queue::Outgoing zoe;
+        zoe.recipient.address = {"zoe", "example.net"};
+        zoe.recipient.notify = smtp::notify::never;
+        zoe.sender = {"ada", "example.org"};
+        envelope.outgoing = {zoe};
+    }
+    void fill_bo() {
+        auth::AccountChange change;
+        change.quota_octets = 10;
+        ASSERT_TRUE(directory.change("bo", change));
+    }
+
+    FakeQueue queue{store};
+};
+
+TEST_F(ElsewhereTest, what_goes_elsewhere_is_queued_with_what_stays) {
+    envelope.body_8bit = envelope.utf8 = envelope.require_tls = true;
+    envelope.ret = smtp::Return::headers;
+    envelope.id = "QQ314159";
+    envelope.account = "ada";
+    EXPECT_EQ(deliver({accounts("ada"), accounts("bo")}), Replies(3, "250 2.0.0"));
+    EXPECT_EQ(inbox("bo").size(), 1U);
+    ASSERT_EQ(queue.queued.size(), 1U);
+    const queue::NewOutgoing& queued = queue.queued[0];
+    EXPECT_EQ(queued.account, "ada");
+    EXPECT_EQ(queued.envelope.sender.text(), "eve@example.com");
+    EXPECT_TRUE(queued.envelope.body_8bit && queued.envelope.utf8 && queued.envelope.require_tls);
+    EXPECT_EQ(queued.envelope.ret, smtp::Return::headers);
+    EXPECT_EQ(queued.envelope.id, "QQ314159");
+    ASSERT_EQ(queued.recipients.size(), 1U);
+    EXPECT_EQ(queued.recipients[0].recipient.address.text(), "zoe@example.net");
+    EXPECT_EQ(queued.recipients[0].recipient.notify, smtp::notify::never);
+    EXPECT_EQ(queued.recipients[0].sender.text(), "ada@example.org");
+}
+
+TEST_F(ElsewhereTest, nobody_here_needs_to_get_it) {
+    EXPECT_EQ(deliver({}), Replies{"250 2.0.0"});
+    EXPECT_EQ(queue.queued.size(), 1U);
+    // RFC 5321 §4.4: Return-Path is of messages that end here.
+    EXPECT_TRUE(queue.prefix.starts_with("Received: from client.example.com")) << queue.prefix;
+    EXPECT_EQ(deliver({accounts("ada")}), Replies(2, "250 2.0.0"));
+    EXPECT_TRUE(queue.prefix.starts_with("Return-Path: <eve@example.com>\r\nReceived: ")) << queue.prefix;
+}
+
+TEST_F(ElsewhereTest, a_full_queue_takes_nothing_for_anybody) {
+    queue.full = true;
+    EXPECT_EQ(deliver({accounts("ada")}), Replies(2, "452 4.3.1"));
+    EXPECT_TRUE(inbox("ada").empty());
+}
+
+TEST_F(ElsewhereTest, a_full_mailbox_holds_nobody_else_up) {
+    fill_bo();
+    EXPECT_EQ(deliver({accounts("ada"), accounts("bo")}), (Replies{"250 2.0.0", "452 4.2.2", "250 2.0.0"}));
+    EXPECT_EQ(queue.queued.size(), 1U);
+}
+
+TEST_F(ElsewhereTest, with_all_or_none_one_failure_refuses_all) {
+    fill_bo();
+    envelope.all_or_none = true;
+    const auto refuse_all = [&] {
+        EXPECT_TRUE(inbox("ada").empty());
+        EXPECT_TRUE(queue.queued.empty());
+    };
+    // The store in memory knows no all_or_none of targets: bo alone is enough.
+    EXPECT_EQ(deliver({accounts("bo")}), Replies(2, "452 4.2.2"));
+    refuse_all();
+    EXPECT_EQ(deliver({accounts("ada"), {}}), Replies(3, "451 4.3.2"));
+    refuse_all();
+}
+
+TEST_F(ElsewhereTest, without_a_queue_nothing_goes_elsewhere) {
+    delivery.use_queue(nullptr);
+    EXPECT_EQ(deliver({accounts("ada")}), Replies(2, "451 4.3.2"));
+    EXPECT_TRUE(inbox("ada").empty());
 }
 
 // ---- spool_message ----

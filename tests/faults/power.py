@@ -16,8 +16,8 @@ KEEP = [0.0, 0.0, 0.3, 0.7, 0.9, 1.0]   # the chance of what was not synced to b
 class PowerServer(FaultyServer):
     """Notes every change of its data folder."""
 
-    def __init__(self, options):
-        super().__init__(options.pier, options.shim, tls=False, settings=crash.SETTINGS)
+    def __init__(self, options, settings=crash.SETTINGS):
+        super().__init__(options.pier, options.shim, tls=False, settings=settings)
         self.data, self.journal = self.folder / "data", self.folder / "journal"
         self.environment |= {"PIER_FAULTS_ROOT": str(self.data), "PIER_FAULTS_JOURNAL": str(self.journal)}
         self.disk = None
@@ -107,7 +107,8 @@ def run_index(options):
     """So many deliveries that RocksDB writes them out several times. Then the power fails: what it had not written out is replayed from the
     log, no more and no less."""
     recipients, messages = 100, 800
-    with PowerServer(options) as server:
+    # The cleaner stays away: it writes the index out too.
+    with PowerServer(options, "[store]\ncleaner = false\n") as server:
         server.cli("domain", "add", crash.DOMAIN)
         server.start()
         for number in range(recipients):

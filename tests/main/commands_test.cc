@@ -75,6 +75,14 @@ TEST_P(Commands, AccountsFromAddToRemove) {
     refuse({"account", "show", "ada"}, "there is no account ada");
 }
 
+TEST_P(Commands, WhatBackEndsHaveSaidIsForgotten) {
+    EXPECT_EQ(run({"account", "forget", "ada"}).out, "what the back ends have said of ada is forgotten\n");
+    EXPECT_EQ(run({"account", "forget"}).out, "what the back ends have said of all accounts is forgotten\n");
+    if (GetParam() == Where::server) {
+        EXPECT_THAT(server_->lines(), testing::Contains(HasSubstr("account.forget")));
+    }
+}
+
 TEST_P(Commands, AppPasswordsAreShownOnce) {
     add_account("ada");
     EXPECT_THAT(run({"account", "app-password", "list", "ada"}).out, HasSubstr("ada has no app passwords"));
@@ -97,6 +105,24 @@ TEST_P(Commands, AppPasswordsAreShownOnce) {
     refuse({"account", "app-password", "add", "ada", "x", "--for", "gopher"},
            "there are no logins by \"gopher\"");
     refuse({"account", "app-password", "add", "eve", "x"}, "there is no account eve");
+}
+
+TEST_P(Commands, SecondFactorsAndProtocols) {
+    add_account("ada");
+    EXPECT_THAT(run({"account", "second-factor", "start", "ada"}).out,
+                testing::ContainsRegex("    [A-Z2-7]{32}\n    otpauth://totp/Pier:ada"));
+    refuse({"account", "second-factor", "confirm", "ada", "12345"}, "not the code of this half minute");
+    EXPECT_EQ(run({"account", "second-factor", "remove", "ada"}).out, "ada has no second factor any more\n");
+    refuse({"account", "second-factor", "confirm", "ada", "12345"}, "second-factor start ada");
+
+    EXPECT_EQ(run({"account", "protocols", "ada", "none"}).out,
+              "account ada may not log in by any protocol\n");
+    EXPECT_THAT(run({"account", "show", "ada"}).out, HasSubstr("protocols  none\n"));
+    EXPECT_EQ(run({"account", "protocols", "ada", "pop3"}).out, "account ada may log in by pop3\n");
+    EXPECT_THAT(run({"account", "show", "ada"}).out, HasSubstr("protocols  pop3\n"));
+    EXPECT_EQ(run({"account", "protocols", "ada", "all"}).out, "account ada may log in by all\n");
+    EXPECT_THAT(run({"account", "show", "ada"}).out, testing::Not(HasSubstr("protocols")));
+    refuse({"account", "protocols", "ada", "gopher"}, "there are no logins by \"gopher\"");
 }
 
 TEST_P(Commands, PasswordsComeFromManyPlacesAndNeverFromArguments) {
@@ -135,13 +161,29 @@ TEST_P(Commands, WrongAccounts) {
     refuse({"account", "add", "../ada"}, "the name may not have '/' in it", "secret words\n");
     refuse({"account", "add", "ada", "--quota", "much"}, "--quota: \"much\" is not a size");
     refuse({"account", "change", "ada"},
-           "nothing to change; give --quota, --exclusive, --app-passwords-only or --master");
+           "nothing to change; give --quota, --exclusive, --app-passwords-only, --master, --forward");
     for (const char* verb : {"show", "remove", "enable", "disable", "passwd"})
         refuse({"account", verb, "nobody"}, "nobody", "secret words\n");
     const Ran json = run({"account", "show", "nobody", "--json"});
     EXPECT_EQ(json.code, 1);
     EXPECT_EQ(json.err, "");
     EXPECT_EQ(json.json().at("error").at("kind").as_string(), "not_found");
+}
+
+TEST_P(Commands, AsWhomAnAccountMaySend) {
+    add_account("ada");
+    EXPECT_EQ(run({"account", "change", "ada", "--send-as", "Sales@example.net, @example.com"}).out,
+              "account ada changed\n");
+    EXPECT_THAT(run({"account", "show", "ada"}).out,
+                HasSubstr("sends as   sales@example.net, @example.com\n"));
+    EXPECT_EQ(ask({"account", "show", "ada"}).at("send_as").as_array().size(), 2u);
+    refuse({"account", "change", "ada", "--send-as", "sales"}, "\"sales\" is no address to send as");
+    EXPECT_EQ(run({"account", "change", "ada", "--send-as", "any"}).code, 0);
+    EXPECT_THAT(run({"account", "show", "ada"}).out, HasSubstr("sends as   any\n"));
+    EXPECT_EQ(run({"account", "change", "ada", "--send-as", "none"}).code, 0);
+    EXPECT_THAT(run({"account", "show", "ada"}).out, testing::Not(HasSubstr("sends as")));
+    EXPECT_EQ(run({"account", "protocols", "ada", "submission"}).out,
+              "account ada may log in by submission\n");
 }
 
 TEST_P(Commands, FromWhichNetworksAnAccountMayLogIn) {
@@ -194,7 +236,8 @@ TEST_P(Commands, TheGuardFromListToUnblock) {
 TEST_P(Commands, DomainsAndAliases) {
     EXPECT_EQ(run({"domain", "list"}).out, "there are no domains; add one with \"pier domain add NAME\"\n");
     EXPECT_EQ(run({"domain", "add", "Example.org"}).code, 0);
-    EXPECT_EQ(run({"domain", "list"}).out, "example.org\n");
+    EXPECT_EQ(run({"domain", "list"}).out,
+              "DOMAIN       ACCOUNTS  SIZE  QUOTA  ALIAS OF\nexample.org  0         0 B   none\n");
     refuse({"domain", "add", "not a domain"}, "the domain may not have ' ' in it");
     EXPECT_EQ(run({"account", "add", "ada@example.org"}, "secret words\n").code, 0);
     add_account("bob");
@@ -213,6 +256,40 @@ TEST_P(Commands, DomainsAndAliases) {
     EXPECT_EQ(run({"account", "remove", "ada@example.org", "--yes"}).code, 0);
     EXPECT_EQ(run({"domain", "remove", "example.org"}).out, "domain example.org removed\n");
     refuse({"domain", "remove", "example.org"}, "example.org");
+}
+
+TEST_P(Commands, DomainsHaveQuotasAndTheAddressesOfOthers) {
+    EXPECT_EQ(run({"domain", "add", "example.org", "--quota", "10G"}).code, 0);
+    EXPECT_EQ(run({"domain", "add", "example.net", "--alias-of", "Example.org"}).out,
+              "domain example.net added\n");
+    EXPECT_THAT(run({"domain", "list"}).out,
+                HasSubstr("example.net  0         0 B   none      example.org\n"));
+    EXPECT_THAT(run({"domain", "list"}).out, HasSubstr("example.org  0         0 B   10.0 GiB\n"));
+    EXPECT_EQ(run({"account", "add", "ada@example.org"}, "secret words\n").code, 0);
+    EXPECT_EQ(run({"deliver", "ada@example.net"}, "Subject: x\n\nhello\n").code, 0);
+    EXPECT_EQ(run({"domain", "change", "example.org", "--quota", "10"}).out, "domain example.org changed\n");
+    EXPECT_EQ(run({"deliver", "ada@example.net"}, "Subject: x\n\nhello\n").code, 75);
+    EXPECT_EQ(run({"domain", "change", "example.net", "--alias-of", "none"}).code, 0);
+    EXPECT_EQ(ask({"domain", "list"}).at("domains").at(0).at("alias_of").as_string(), "");
+    refuse({"domain", "change", "example.org"}, "nothing to change; give --quota or --alias-of");
+    refuse({"domain", "change", "example.com", "--quota", "1G"}, "there is no domain example.com");
+    refuse({"domain", "add", "example.com", "--alias-of", "nowhere.example"},
+           "pier domain add nowhere.example");
+}
+
+TEST_P(Commands, AccountsForward) {
+    add_account("ada");
+    add_account("bob");
+    EXPECT_EQ(run({"account", "change", "ada", "--forward", "zoe@example.net", "bob", "--no-copy"}).out,
+              "account ada changed\n");
+    EXPECT_THAT(run({"account", "show", "ada"}).out,
+                HasSubstr("forwards   to zoe@example.net, bob; keeps no copy\n"));
+    EXPECT_EQ(run({"account", "change", "ada", "--keep-copy"}).code, 0);
+    EXPECT_THAT(run({"account", "show", "ada"}).out, HasSubstr("forwards   to zoe@example.net, bob\n"));
+    refuse({"account", "change", "bob", "--forward", "ada"}, "the target ada leads back to bob");
+    refuse({"account", "change", "bob", "--forward", "nobody"}, "neither an account nor an alias");
+    EXPECT_EQ(run({"account", "change", "ada", "--forward", "none"}).code, 0);
+    EXPECT_EQ(ask({"account", "show", "ada"}).at("forward").as_array().size(), 0u);
 }
 
 TEST_P(Commands, DeliverExitsAsSysexits) {
@@ -331,6 +408,7 @@ using Offline = CliTest;
 TEST_F(Offline, WhatNeedsAServerSaysSo) {
     for (const std::vector<std::string>& arguments :
          std::vector<std::vector<std::string>>{{"status"},
+                                               {"metrics"},
                                                {"reload"},
                                                {"drain"},
                                                {"drain", "--end"},
@@ -409,6 +487,7 @@ TEST_F(Online, StatusReloadAndLog) {
     EXPECT_EQ(run({"status"}).out,
               "version    1\nlisteners\n  pop3  127.0.0.1:110\ndrain\n  connections  0\n");
     EXPECT_EQ(ask({"status"}).at("version").as_string(), "1");
+    EXPECT_EQ(run({"metrics"}).out, "# EOF\n");
     EXPECT_EQ(run({"reload"}).out, "the log's settings were taken up\n");
 
     log::Options options;

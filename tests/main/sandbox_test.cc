@@ -121,6 +121,7 @@ class SandboxTest : public testing::Test {
         config_.tls.certificate = (top_ / "tls/live/server.pem").string();
         config_.log.file = (top_ / "log/pier.log").string();
         config_.admin.socket = (top_ / "run/pier.sock").string();
+        config_.queue.enabled = false;  // the narrower walls
     }
     ~SandboxTest() override {
         std::error_code ignored;
@@ -134,7 +135,8 @@ class SandboxTest : public testing::Test {
         const auto confined = confine_files(reachable_files(config_, (top_ / "etc/pier.toml").string()));
         if (!confined) return confined.error().text;
         between();
-        if (auto closed = confine_calls(); !closed) return closed.error().text;
+        const Calls calls = config_.queue.enabled ? Calls::that_connect : Calls::of_server;
+        if (auto closed = confine_calls(calls); !closed) return closed.error().text;
         return "";
     }
 
@@ -361,6 +363,25 @@ TEST_F(SandboxTest, AReplacedCertificateIsRead) {
     EXPECT_EQ(child.told, "certificate 1, certificate 2, [log]\n");
     EXPECT_EQ(child.status, 0);
     EXPECT_EQ(read_file(top_ / "log/pier.log"), "second\n");
+}
+
+// queue.enabled: it sends mail itself. Programs and ports to listen on stay forbidden.
+TEST_F(SandboxTest, AServerThatSendsMailConnects) {
+    config_.queue.enabled = true;
+    const Listening listening;
+    const auto child = run_child([&] {
+        if (const std::string complaint = enter(); !complaint.empty()) return complaint;
+        const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || ::connect(fd, listening.any(), sizeof(sockaddr_in)) != 0)
+            return fmt::format("no connection: {}", std::strerror(errno));
+        const int question = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (question < 0) return fmt::format("no way to DNS: {}", std::strerror(errno));
+        return those_that_work({{"listen", [&] { return ::listen(fd, 1); }},
+                                {"fork", [] { return ::syscall(SYS_fork); }},
+                                {"AF_PACKET", [] { return ::socket(AF_PACKET, SOCK_RAW, 0); }}});
+    });
+    EXPECT_EQ(child.told, "");
+    EXPECT_EQ(child.status, 0);
 }
 
 TEST_F(SandboxTest, ConnectionsAndThreadsWork) {

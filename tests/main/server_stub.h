@@ -17,7 +17,10 @@
 #include "admin/guard_methods.h"
 #include "admin/methods.h"
 #include "admin/protocol.h"
+#include "admin/second_factor_methods.h"
+#include "main/backend_processes.h"
 #include "main/config.h"
+#include "main/message_methods.h"
 #include "main/methods.h"
 #include "main/store_options.h"
 
@@ -29,11 +32,15 @@ class ServerStub {
         : store_(store::open_log_store(store_options(config)).value()),
           directory_(*store_),
           delivery_(*store_, directory_, {config.server.hostname, delivery::OverQuota::temporary},
-                    system_now) {
+                    system_now),
+          keeper_(*store_, config.pop3.policy, system_now) {
         directory_.load().value();
         admin::add_directory_methods(api_, directory_, *store_);
         admin::add_app_password_methods(api_, directory_);
+        admin::add_second_factor_methods(api_, directory_);
+        add_backend_methods(api_, nullptr);
         add_mail_methods(api_, *store_, directory_, delivery_);
+        add_message_methods(api_, *store_, directory_, keeper_, system_now);
         add_store_methods(api_, *store_);
         admin::add_guard_methods(api_, guard_);
         add_server_methods(
@@ -43,7 +50,11 @@ class ServerStub {
                                                   {"drain", {{"connections", connections_to_drain.load()}}}};
                    },
                    []() -> Result<std::string> { return std::string("the log's settings were taken up"); },
-                   [this](std::chrono::seconds given) { notice = given; }, [this] { notice.reset(); }});
+                   [this](std::chrono::seconds given) { notice = given; },
+                   [this] { notice.reset(); },
+                   {},
+                   {},
+                   [] { return std::string("# EOF\n"); }});
         listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
@@ -112,6 +123,7 @@ class ServerStub {
     std::unique_ptr<store::Store> store_;
     auth::Directory directory_;
     delivery::Delivery delivery_;
+    maildrop::Keeper keeper_;
     auth::Guard guard_{auth::GuardSettings{}, system_now};
     admin::Api api_;
     int listener_ = -1;

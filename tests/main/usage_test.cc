@@ -205,6 +205,7 @@ TEST_F(Usage, EveryCommandRefusesABrokenConfiguration) {
                                                {"store", "verify"},
                                                {"store", "rebuild"},
                                                {"status"},
+                                               {"metrics"},
                                                {"reload"},
                                                {"drain"},
                                                {"log", "tail"},

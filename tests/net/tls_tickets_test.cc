@@ -3,6 +3,7 @@
 #include "net/tls_tickets.h"
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 #include <vector>
 
@@ -147,6 +148,42 @@ TEST_P(TlsTicketsTest, AResumedSessionHasForwardSecrecy) {
     if (GetParam() == TLS1_3_VERSION) {
         EXPECT_TRUE(pair.client_used_a_key_exchange());
     }
+}
+
+TEST_P(TlsTicketsTest, NodesWithOneFileOfKeysResumeEachOthersSessions) {
+    const std::string file = files_.folder + "/ticket.keys";
+    ASSERT_TRUE(rotate_tls_ticket_keys(file, 2, now_).has_value());
+    TlsSettings settings{{files_.certificate, files_.key}};
+    settings.ticket_keys = file;
+    const auto here = std::move(*Tls::load(settings)), there = std::move(*Tls::load(settings));
+    auto ticket = connect(*here, nullptr, false);
+    ticket = connect(*there, ticket.get(), true);
+
+    // One node has the new key already, the other not yet: what it knows still opens.
+    ASSERT_TRUE(rotate_tls_ticket_keys(file, 2, now_).has_value());
+    ASSERT_TRUE(there->reload(settings).has_value());
+    ticket = connect(*there, ticket.get(), true);
+    connect(*here, ticket.get(), false);
+    ASSERT_TRUE(here->reload(settings).has_value());
+    ticket = connect(*here, ticket.get(), true);
+
+    // After enough turns the key is gone.
+    ASSERT_TRUE(rotate_tls_ticket_keys(file, 0, now_).has_value());
+    ASSERT_TRUE(here->reload(settings).has_value());
+    connect(*here, ticket.get(), false);
+}
+
+TEST_P(TlsTicketsTest, AFileOfKeysThatIsWrongChangesNothing) {
+    const std::string file = files_.folder + "/ticket.keys";
+    ASSERT_TRUE(rotate_tls_ticket_keys(file, 2, now_).has_value());
+    TlsSettings settings{{files_.certificate, files_.key}};
+    settings.ticket_keys = file;
+    const auto tls = std::move(*Tls::load(settings));
+    const auto ticket = connect(*tls, nullptr, false);
+    std::filesystem::permissions(file, std::filesystem::perms(0644));
+    EXPECT_FALSE(tls->reload(settings).has_value());
+    EXPECT_FALSE(Tls::load(settings).has_value());
+    connect(*tls, ticket.get(), true);
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, TlsTicketsTest, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What a stranger gets: the systemd units, the manual page and completions, and the demo, tried as a person would.
 
-usage: packaging.py --source DIR --pier PROGRAM units|activation|restart|manual|fail2ban|deb|demo
+usage: packaging.py --source DIR --pier PROGRAM units|activation|restart|manual|fail2ban|monitoring|deb|demo
 """
 import argparse
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -251,7 +252,8 @@ class Demo:
     def __init__(self, top, pier, folder, ports):
         self.output = folder / "output"
         environment = {**os.environ, "PIER": pier, "PIER_DEMO": str(folder / "demo")}
-        environment.update(zip(("PIER_POP3_PORT", "PIER_POP3S_PORT", "PIER_LMTP_PORT"), map(str, ports)))
+        environment.update(zip(("PIER_POP3_PORT", "PIER_POP3S_PORT", "PIER_LMTP_PORT", "PIER_SMTP_PORT", "PIER_SUBMISSION_PORT",
+                                "PIER_SUBMISSIONS_PORT"), map(str, ports)))
         self.process = subprocess.Popen([top / "packaging/demo/run-demo"], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                                         stdout=open(self.output, "wb"), stderr=subprocess.STDOUT)
         self.port = ports[0]
@@ -275,12 +277,12 @@ class Demo:
 def demo(top, pier):
     """Every command that the demo prints works; a second run goes on with the first one's state; taken ports are told."""
     folder = Path(tempfile.mkdtemp(prefix="pier-demo-"))
-    ports = free_ports(3)
+    ports = free_ports(6)
     first = Demo(top, pier, folder, ports)
     try:
         first.wait_until_ready()
-        commands = [line.strip() for line in first.text().splitlines() if re.match(r"\s+(curl |\(printf|openssl |\S+ --config)", line)]
-        expect(len(commands) >= 9, f"the demo prints only {len(commands)} commands:\n{first.text()}")
+        commands = [line.strip() for line in first.text().splitlines() if re.match(r"\s+(curl |\(?printf|swaks |openssl |\S+ --config)", line)]
+        expect(len(commands) >= 11, f"the demo prints only {len(commands)} commands:\n{first.text()}")
         outputs = {}
         for command in commands:
             text = "QUIT\n" if command.startswith("openssl") else ""
@@ -305,8 +307,12 @@ def demo(top, pier):
         second.wait_until_ready()
         password = (folder / "demo/password").read_text().strip()
         again = run(["curl", "-sS", "-u", f"demo:{password}", f"pop3://127.0.0.1:{ports[0]}/"])
-        # The delivery by hand and the one by `pier deliver` came on top; the import brought nothing twice.
-        expect(len(again.splitlines()) == samples + 3, f"after a second start {len(again.splitlines())} messages, not {samples + 3}")
+        # The deliveries by SMTP, by hand and by `pier deliver` came on top, and those that were submitted; the import brought
+        # nothing twice.
+        submitted = sum("to myself" in command or command.startswith("swaks") for command in commands)
+        expect(submitted >= 2, f"only {submitted} of the printed commands submit mail")
+        expected = samples + 4 + submitted
+        expect(len(again.splitlines()) == expected, f"after a second start {len(again.splitlines())} messages, not {expected}")
         second.stop(signal.SIGTERM)
     except BaseException:
         first.process.kill()
@@ -315,13 +321,57 @@ def demo(top, pier):
     print(f"{len(commands)} printed commands work; the second run went on with the first one's mail")
 
 
+def names_in(expression):
+    """The metrics that a PromQL expression is about."""
+    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(by|without)\s*\([^)]*\)', " ", expression)
+    return set(re.findall(r"\b(?:pier|process)_[a-z0-9_]+", bare))
+
+
+def monitoring(top, pier):
+    """The alert rules and the dashboard are sound, and every metric that they name is one of Pier's (docs/metrics.md is
+    tested against the program's own table)."""
+    known = {}
+    for name, kind in re.findall(r"(?m)^\| `([a-z0-9_]+)` \| (\w+) \|", (top / "docs/metrics.md").read_text()):
+        for suffix in ("_bucket", "_count", "_sum") if kind == "histogram" else ("",):
+            known[name + suffix] = kind
+    expect(len(known) > 50, "docs/metrics.md has no table")
+    rules = (top / "packaging/prometheus/pier.rules.yml").read_text()
+    used = names_in(" ".join(re.findall(r"(?m)expr: (?:>-\n)?((?:.|\n)*?)(?=\n        (?:for|labels):)", rules)))
+    board = json.loads((top / "packaging/grafana/pier.json").read_text())
+    expressions = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    for expression in expressions:
+        expect(expression.count("(") == expression.count(")"), f"brackets: {expression}")
+        expect("$instance" in expression, f"the dashboard's choice of a server does not reach {expression}")
+        found = names_in(expression)
+        expect(found, f"no metric in {expression}")
+        used |= found
+    numbers = [panel["id"] for panel in board["panels"]]
+    expect(len(numbers) == len(set(numbers)), "two panels of the dashboard have one number")
+    expect(len(used) > 30, f"too few metrics were found in rules and dashboard: {sorted(used)}")
+    expect(used <= known.keys(), f"no metrics of Pier's: {sorted(used - known.keys())}")
+    promtool = top / "build/unpacked/prometheus/usr/bin/promtool"
+    if promtool.exists():
+        print(run([promtool, "check", "rules", top / "packaging/prometheus/pier.rules.yml"]).strip())
+        run([promtool, "check", "config", top / "packaging/prometheus/prometheus.yml"])
+        # Grafana puts its variables in; promtool takes an expression only within a rule.
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+            lines = [json.dumps({"record": f"panel:{number}", "expr": text.replace("$__rate_interval", "5m")})
+                     for number, text in enumerate(expressions)]
+            file.write("groups:\n  - name: dashboard\n    rules:\n" + "".join(f"      - {line}\n" for line in lines))
+            file.flush()
+            run([promtool, "check", "rules", "--lint=none", file.name])
+    else:
+        print("promtool is not there (packaging/install-deps.sh unpack): rules were only read")
+    print(f"{len(used)} metrics in {len(expressions)} queries of the dashboard and in the rules")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", required=True, type=Path)
     parser.add_argument("--pier", required=True)
-    parser.add_argument("part", choices=["units", "activation", "restart", "manual", "fail2ban", "deb", "demo"])
+    parser.add_argument("part", choices=["units", "activation", "restart", "manual", "fail2ban", "monitoring", "deb", "demo"])
     options = parser.parse_args()
-    parts = {"units": units, "activation": activation, "restart": restart, "manual": manual, "fail2ban": fail2ban, "deb": deb, "demo": demo}
+    parts = {"units": units, "activation": activation, "restart": restart, "manual": manual, "fail2ban": fail2ban, "monitoring": monitoring, "deb": deb, "demo": demo}
     parts[options.part](options.source.resolve(), str(Path(options.pier).resolve()))
 
 

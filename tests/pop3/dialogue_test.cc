@@ -62,6 +62,12 @@ void set_fact(Facts& facts, const std::vector<std::string>& words) {
         facts.login_delay_s = static_cast<std::uint32_t>(number(words.at(2)));
     } else if (name == "xclient") {
         facts.xclient = true;
+    } else if (name == "tokens") {
+        static const wire::SaslTokenSource source{"example_scope",
+                                                  "https://example.com/.well-known/openid-configuration"};
+        facts.sasl.tokens = &source;
+    } else if (name == "certificate") {
+        facts.sasl.certificate = true;
     } else if (name == "expire") {
         facts.expire_days = static_cast<std::uint32_t>(number(words.at(2)));
     } else if (name == "greeting") {
@@ -84,6 +90,10 @@ bool describe(World& world, const std::vector<std::string>& words) {
         world.mails.push_back({words.at(1), words.at(2)});
     } else if (name == "account") {
         world.passwords[words.at(1)] = words.at(2);
+    } else if (name == "token") {
+        world.tokens[words.at(1)] = words.at(2);
+    } else if (name == "certificate_user") {
+        world.certificate_user = words.at(1);
     } else if (name == "refuse_keys") {
         world.key_refusals[words.at(1)] = {login_refusal(words.at(2)), words.at(3)};
     } else if (name == "refuse_login") {
@@ -94,7 +104,7 @@ bool describe(World& world, const std::vector<std::string>& words) {
         world.scram_nonce = words.at(3);
     } else if (name == "channel_binding") {
         world.channel_binding = words.at(1);
-        world.facts.channel = wire::SaslChannel::bindable;
+        world.facts.sasl.channel = wire::SaslChannel::bindable;
     } else if (name == "refuse_mail") {
         world.mail_reports[number(words.at(1)) - 1] = MailRefused{words.at(2) == "temporary", words.at(3)};
     } else if (name == "break_mail") {
@@ -221,8 +231,7 @@ class Player {
         const std::string& what = step.words[0];
         if (what == "tls") {
             ASSERT_EQ(stop_, Stop::tls) << "the session does not start TLS here";
-            session_.session().on_tls(script_.world.channel_binding.empty() ? wire::SaslChannel::unbound
-                                                                            : wire::SaslChannel::bindable);
+            session_.session().on_tls(script_.world.facts.sasl);
             stop_ = session_.run();
         } else if (what == "eof") {
             go_away();

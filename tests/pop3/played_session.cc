@@ -50,6 +50,12 @@ PlayedSession::Stop PlayedSession::run() {
             wrong_proofs_.push_back(wrong->user);
         } else if (const auto* login = std::get_if<Login>(&action)) {
             session_.on_login(log_in(*login));
+        } else if (const auto* token = std::get_if<TokenLogin>(&action)) {
+            const auto whose = world_.tokens.find(token->token);
+            session_.on_login(log_in(token->authzid, whose == world_.tokens.end() ? "" : whose->second,
+                                     "token " + token->token));
+        } else if (const auto* certificate = std::get_if<CertificateLogin>(&action)) {
+            session_.on_login(log_in(certificate->authzid, world_.certificate_user, "certificate"));
         } else if (const auto* mail = std::get_if<SendMail>(&action)) {
             send_mail(*mail);
         } else if (const auto* removal = std::get_if<Remove>(&action)) {
@@ -105,6 +111,17 @@ LoginReport PlayedSession::log_in(const Login& login) {
     if (password == world_.passwords.end() || (login.password && *login.password != password->second)) {
         return LoginRefused{LoginRefused::Why::credentials, "wrong user name or password"};
     }
+    return std::make_shared<MemoryMaildrop>(world_.mails);
+}
+
+// By a token or certificate, which is `user`'s.
+LoginReport PlayedSession::log_in(const std::string& authzid, const std::string& user,
+                                  const std::string& shown) {
+    logins_.push_back(authzid + "|" + user + "|" + shown);
+    if (const auto refused = world_.refusals.find(user); refused != world_.refusals.end())
+        return refused->second;
+    if (user.empty() || (!authzid.empty() && authzid != user))
+        return LoginRefused{LoginRefused::Why::credentials, "Authentication failed"};
     return std::make_shared<MemoryMaildrop>(world_.mails);
 }
 

@@ -27,6 +27,8 @@ struct World {
     Facts facts;
     std::vector<PlayedMail> mails;
     std::map<std::string, std::string> passwords;
+    std::map<std::string, std::string> tokens;         // whose each is
+    std::string certificate_user;                      // whose the client's certificate is; empty: nobody's
     std::map<std::string, LoginRefused> refusals;      // by user, whatever the password
     std::map<std::string, LoginRefused> key_refusals;  // by user, before SCRAM's keys are given out
     std::string scram_salt = "salt", scram_nonce = "nonce";
@@ -78,6 +80,7 @@ class PlayedSession {
     bool write(std::string_view text);
     void send_mail(const SendMail& mail);
     LoginReport log_in(const Login& login);
+    LoginReport log_in(const std::string& authzid, const std::string& user, const std::string& shown);
 
     const World& world_;
     Session session_;

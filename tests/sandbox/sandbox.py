@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """The sandbox of a real `pier serve`, the systemd unit's list of system calls, and how the program is built.
 
-usage: sandbox.py --source DIR --pier PROGRAM server|dropped|unit|binary
+usage: sandbox.py --source DIR --pier PROGRAM server|dropped|unit|off|binary
 
 server   what the kernel says of every thread, and that all works under load: deliveries, POP3 over TLS, a renewed
          certificate, a rotated log, management, a clean stop
 dropped  the same after the start as root and the change to another user
 unit     the same under the unit's list of system calls and its one capability
+off      with server.sandbox = false all works, and log and status say so
 binary   position-independent, read-only tables, guarded stacks
 """
 import argparse
@@ -326,6 +327,23 @@ def unit(top, pier):
         works(started, bounding="0000000000000400", user=USER, prepare=lambda: started.give_to(USER))
 
 
+def off(top, pier):
+    with Server(pier) as started:
+        started.config.write_text(started.config.read_text().replace("[server]\n", "[server]\nsandbox = false\n"))
+        started.cli("domain", "add", "sandbox.example")
+        started.add_account("ada", PASSWORD)
+        started.cli("alias", "add", "ada@sandbox.example", "ada")
+        started.start()
+        for thread in Path(f"/proc/{started.process.pid}/task").iterdir():
+            expect("\nSeccomp:\t0\n" in (thread / "status").read_text(), f"thread {thread.name} has a list of system calls")
+        expect(started.status()["sandbox"] == {"landlock": 0, "seccomp": False}, f"pier status says {started.status()['sandbox']}")
+        expect("event=sandbox.off" in started.log_text() and "server.sandbox = false" in started.log_text(), "the log does not say that the sandbox is off")
+        deliver(started, MESSAGES)
+        expect(fetch_all(started, True, started.ca) == MESSAGES, "not every delivered message was there")
+        started.stop()
+    print("not confined, and said so")
+
+
 def binary(top, pier):
     def readelf(*options):
         return subprocess.run(["readelf", "--wide", *options, pier], capture_output=True, text=True, check=True).stdout
@@ -354,10 +372,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", required=True, type=Path)
     parser.add_argument("--pier", required=True)
-    parser.add_argument("part", choices=["server", "dropped", "unit", "binary"])
+    parser.add_argument("part", choices=["server", "dropped", "unit", "off", "binary"])
     options = parser.parse_args()
     top, pier = options.source.resolve(), str(Path(options.pier).resolve())
-    {"server": server, "dropped": dropped, "unit": unit, "binary": binary}[options.part](top, pier)
+    {"server": server, "dropped": dropped, "unit": unit, "off": off, "binary": binary}[options.part](top, pier)
 
 
 if __name__ == "__main__":

@@ -111,6 +111,21 @@ TEST(GuardedLogin, AMasterIsHimselfForGuardAndNetworks) {
     EXPECT_EQ(log_in(served, attacker, "ada", "secret").substr(0, 3), "+OK");
 }
 
+TEST(GuardedLogin, AnAccountMayBeKeptFromAProtocol) {
+    Served served(quick());
+    auth::AccountChange change;
+    change.protocols = auth::Protocols(std::in_place);
+    ASSERT_TRUE(served.directory().change("ada", change));
+    for (int i = 0; i < 5; ++i)
+        EXPECT_EQ(log_in(served, attacker, "ada", "secret"),
+                  "-ERR [SYS/PERM] This account may not log in by this protocol")
+            << "who knows the password is no attacker: he is not held";
+    EXPECT_EQ(log_in(served, attacker, "ada", "wrong"), wrong) << "and others learn nothing";
+    change.protocols = auth::Protocols({"pop3"});
+    ASSERT_TRUE(served.directory().change("ada", change));
+    EXPECT_EQ(log_in(served, attacker, "ada", "secret").substr(0, 3), "+OK");
+}
+
 TEST(GuardedLogin, ScramIsGuardedToo) {
     Served served(quick());
     const auto try_scram = [&](const std::string& password) {

@@ -60,8 +60,31 @@ Served::Served(ServedOptions options)
     keeper_ = std::make_unique<maildrop::Keeper>(*store_, options.policy, system_now);
     pop3_.reset(new serve::Pop3Service{*store_, *authenticator_, guard_, sessions_, leases_, login_delay_,
                                        *keeper_, pool_, tls_.get(), options.pop3});
+    if (options.issuer != nullptr) {
+        auth::TokenSettings settings;
+        settings.by = auth::TokenSettings::By::introspection;
+        settings.rules.claim = "username";
+        tokens_ = std::make_unique<auth::Tokens>(settings, *options.issuer);
+        pop3_->tokens = tokens_.get();
+    }
     options.lmtp.hostname = "mail.example.org";
-    lmtp_.reset(new serve::LmtpService{*store_, *delivery_, pool_, options.lmtp});
+    lmtp_.reset(new serve::SmtpService{*store_, *delivery_, pool_, guard_, tls_.get(), options.lmtp});
+    options.smtp.kind = smtp::Kind::smtp;
+    options.smtp.hostname = "mail.example.org";
+    smtp_.reset(new serve::SmtpService{*store_, *delivery_, pool_, guard_, tls_.get(), options.smtp});
+    rate_ = std::make_unique<serve::SendRate>(options.rate, even_clock());
+    submitters_.reset(new serve::SubmissionService{*authenticator_, *directory_, guard_, sessions_, *rate_,
+                                                   options.rules, system_now, tokens_.get()});
+    options.submission.kind = smtp::Kind::submission;
+    options.submission.hostname = "mail.example.org";
+    submission_.reset(new serve::SmtpService{*store_, *delivery_, pool_, guard_, tls_.get(),
+                                             options.submission, nullptr, submitters_.get()});
+    delivery_->use_queue(options.queue);
+    submission_listener_ = {"submission", serve::TlsUse::starttls, options.clear_login};
+    submissions_listener_ = {"submissions", serve::TlsUse::implicit, options.clear_login};
+    lmtp_listener_ = {"lmtp", serve::TlsUse::none};
+    lmtps_listener_ = {"lmtps", serve::TlsUse::implicit};
+    smtp_listener_ = {"smtp", serve::TlsUse::starttls};
     api_.add("echo", [](const admin::Call& call) -> Result<boost::json::value> {
         return boost::json::value{{"params", call.params}, {"body", call.body}};
     });
@@ -89,9 +112,17 @@ Served::Served(ServedOptions options)
     pop3s_port = listen(
         loopback(threads), "pop3s",
         [this](net::Connection& c) { return serve::serve_pop3(c, *pop3_, implicit_); }, "");
-    lmtp_port = listen(
-        loopback(threads), "lmtp",
-        [this](net::Connection& c) { return serve::serve_lmtp(c, *lmtp_, starttls_.name); }, "421 busy\r\n");
+    const auto listen_for_mail = [&](serve::SmtpService& service, const serve::SmtpListener& listener) {
+        return listen(
+            loopback(threads), listener.name,
+            [&service, &listener](net::Connection& c) { return serve::serve_smtp(c, service, listener); },
+            "421 busy\r\n");
+    };
+    lmtp_port = listen_for_mail(*lmtp_, lmtp_listener_);
+    lmtps_port = listen_for_mail(*lmtp_, lmtps_listener_);
+    smtp_port = listen_for_mail(*smtp_, smtp_listener_);
+    submission_port = listen_for_mail(*submission_, submission_listener_);
+    submissions_port = listen_for_mail(*submission_, submissions_listener_);
     admin_path = files_.folder + "/admin";
     listen(
         must(net::ListenSockets::bind({{}, 0, admin_path}, threads)), "admin",

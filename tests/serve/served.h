@@ -13,14 +13,15 @@
 #include "admin/api.h"
 #include "auth/authenticator.h"
 #include "auth/directory.h"
+#include "auth/tokens.h"
 #include "delivery/delivery.h"
 #include "maildrop/keeper.h"
 #include "serve/admin_driver.h"
 #include "serve/leases.h"
-#include "serve/lmtp_driver.h"
 #include "serve/login_delay.h"
 #include "serve/pop3_driver.h"
 #include "serve/server.h"
+#include "serve/smtp_driver.h"
 #include "store/log/log_store.h"
 #include "support/certificate.h"
 
@@ -36,10 +37,15 @@ struct ServedOptions {
     maildrop::Policy policy;
     serve::ServerLimits limits;
     serve::Pop3Settings pop3;
-    serve::LmtpSettings lmtp;
+    serve::SmtpSettings lmtp, smtp;
+    serve::SmtpSettings submission;
+    serve::SubmissionSettings rules;  // of submission
+    serve::SendLimits rate;
+    queue::Intake* queue = nullptr;  // outlives the server
     serve::ClearLogin clear_login = serve::ClearLogin::loopback;
-    bool exclusive = false;          // of the account "ada"
-    std::uint64_t quota_octets = 0;  // the same
+    auth::TokenIssuer* issuer = nullptr;  // of tokens, asked about each; outlives the server
+    bool exclusive = false;               // of the account "ada"
+    std::uint64_t quota_octets = 0;       // the same
 };
 
 // Serves the account "ada", password "secret".
@@ -48,7 +54,8 @@ class Served {
     explicit Served(ServedOptions options = {});
     ~Served();
 
-    std::uint16_t pop3_port = 0, pop3s_port = 0, lmtp_port = 0;
+    std::uint16_t pop3_port = 0, pop3s_port = 0, lmtp_port = 0, lmtps_port = 0, smtp_port = 0,
+                  submission_port = 0, submissions_port = 0;
     std::string admin_path;
 
     void deliver(const std::string& message, Time date = {});  // straight into the store, durable
@@ -58,6 +65,7 @@ class Served {
     serve::Server& server() { return *server_; }
     auth::Guard& guard() { return guard_; }
     auth::Directory& directory() { return *directory_; }
+    delivery::Delivery& delivery() { return *delivery_; }
     const serve::Pop3Service& pop3() const { return *pop3_; }
 
   private:
@@ -66,6 +74,7 @@ class Served {
     std::unique_ptr<store::LogStore> store_;
     std::unique_ptr<auth::Directory> directory_;
     std::unique_ptr<auth::Authenticator> authenticator_;
+    std::unique_ptr<auth::Tokens> tokens_;
     std::unique_ptr<delivery::Delivery> delivery_;
     auth::Guard guard_;
     serve::AccountSessions sessions_;
@@ -75,9 +84,13 @@ class Served {
     boost::asio::thread_pool pool_{2};
     admin::Api api_;
     std::unique_ptr<serve::Pop3Service> pop3_;
-    std::unique_ptr<serve::LmtpService> lmtp_;
+    std::unique_ptr<serve::SendRate> rate_;
+    std::unique_ptr<serve::SubmissionService> submitters_;
+    std::unique_ptr<serve::SmtpService> lmtp_, smtp_, submission_;
     std::unique_ptr<serve::AdminService> admin_;
     serve::Pop3Listener starttls_, implicit_;
+    serve::SmtpListener lmtp_listener_, lmtps_listener_, smtp_listener_, submission_listener_,
+        submissions_listener_;
     std::unique_ptr<serve::Server> server_;
 };
 

@@ -1,5 +1,5 @@
-// Plays the scripts in tests/scripts/lmtp: whole, octet by octet, in random pieces, cut at every octet, and
-// with each write failing. The directives are in tests/scripts/lmtp/README.md.
+// Plays the scripts in tests/scripts/lmtp, smtp and submission: whole, octet by octet, in random pieces, cut
+// at every octet, and with each write failing. The directives are in tests/scripts/lmtp/README.md.
 #include "support/dialogue.h"
 
 #include <charconv>
@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "smtp/played_session.h"
+#include "wire/base64.h"
 
 namespace pier::smtp {
 namespace {
@@ -16,6 +17,8 @@ namespace {
 using test::Step;
 using Stop = PlayedSession::Stop;
 using Words = std::vector<std::string>;
+
+const wire::SaslTokenSource token_source{"mail", "https://issuer.example/.well-known/openid-configuration"};
 
 std::size_t number(const std::string& word) {
     std::size_t value = 0;
@@ -41,8 +44,19 @@ void set_limit(Limits& limits, const std::string& name, std::size_t value) {
         limits.bad_commands_max = value;
     else if (name == "output")
         limits.output_octets_max = value;
+    else if (name == "auth_line")
+        limits.auth_line_octets_max = value;
+    else if (name == "failed_logins")
+        limits.failed_logins_max = value;
+    else if (name == "hops")
+        limits.hops_max = value;
     else
         throw std::runtime_error("no such limit: " + name);
+}
+
+Kind kind_of(const std::filesystem::path& path) {
+    const auto folder = path.parent_path().filename();
+    return folder == "smtp" ? Kind::smtp : folder == "submission" ? Kind::submission : Kind::lmtp;
 }
 
 struct Script {
@@ -52,6 +66,7 @@ struct Script {
     bool whole_only = false;
 
     explicit Script(const std::filesystem::path& path) {
+        world.facts.kind = kind_of(path);
         for (Step& step : test::load_dialogue(path).steps) {
             if (step.kind != Step::Kind::directive || !describe(step.words)) steps.push_back(std::move(step));
         }
@@ -70,16 +85,62 @@ struct Script {
             world.begin_refusal = reply(words, 1);
         else if (name == "spool_max")
             world.spool_octets_max = number(words.at(1));
+        else if (name == "tls_available")
+            world.facts.tls_available = true;
         else if (name == "whole_only")
             whole_only = true;
         else if (name == "message")
             expect_message(words);
         else
+            return describe_logins(words);
+        return true;
+    }
+
+    bool describe_logins(const Words& words) {
+        const std::string& name = words[0];
+        if (name == "account")
+            world.passwords[words.at(1)] = words.at(2);
+        else if (name == "token")
+            world.tokens[words.at(1)] = words.at(2);
+        else if (name == "sender")
+            world.senders[words.at(1)] = reply(words, 2);
+        else if (name == "refused")
+            world.refusals[words.at(1)] = {words.at(2) == "permanent"   ? LoginRefused::Why::permanent
+                                           : words.at(2) == "temporary" ? LoginRefused::Why::temporary
+                                                                        : LoginRefused::Why::credentials,
+                                           words.at(3)};
+        else if (name == "scram") {
+            world.scram_salt = *wire::base64_decode(words.at(1), 1000);
+            world.scram_iterations = static_cast<std::uint32_t>(number(words.at(2)));
+            world.scram_nonce = words.at(3);
+        } else if (name == "fact")
+            set_fact(words);
+        else
             return false;
         return true;
     }
 
-    void expect_message(const Words& words) {  // message SENDER RECIPIENT… [8bit] [utf8] OCTETS
+    void set_fact(const Words& words) {
+        const std::string& name = words.at(1);
+        if (name == "tls")
+            world.facts.tls_active = true;
+        else if (name == "clear_login")
+            world.facts.clear_login_allowed = true;
+        else if (name == "no_scram")
+            world.facts.scram = false;
+        else if (name == "tokens")
+            world.facts.sasl.tokens = &token_source;
+        else if (name == "channel_binding") {
+            world.facts.sasl.channel = wire::SaslChannel::bindable;
+            world.channel_binding = words.at(2);
+        } else if (name == "certificate") {
+            world.facts.sasl.certificate = true;
+            world.certificate_user = words.at(2);
+        } else
+            throw std::runtime_error("no such fact: " + name);
+    }
+
+    void expect_message(const Words& words) {  // message SENDER RECIPIENT… [8bit] [utf8] [dsn=WORDS] OCTETS
         Delivered message;
         message.helo = "client.example.org";
         message.sender = words.at(1);
@@ -88,6 +149,10 @@ struct Script {
                 message.body_8bit = true;
             else if (words[i] == "utf8")
                 message.utf8 = true;
+            else if (words[i] == "helo")
+                message.extended = false;
+            else if (words[i].starts_with("dsn="))
+                message.dsn = words[i].substr(4);
             else
                 message.recipients.push_back(words[i]);
         }
@@ -200,6 +265,14 @@ class Player {
             EXPECT_EQ(stop_, Stop::closed) << "the session goes on";
         } else if (words[0] == "open") {
             EXPECT_EQ(stop_, Stop::input) << "the session is closed";
+        } else if (words[0] == "tls") {
+            EXPECT_EQ(session_.in_tls(), words.at(1) == "yes");
+        } else if (words[0] == "login") {
+            ASSERT_FALSE(session_.logins().empty());
+            EXPECT_EQ(session_.logins().back(), words.at(1));
+        } else if (words[0] == "wrong_proof") {
+            ASSERT_FALSE(session_.wrong_proofs().empty());
+            EXPECT_EQ(session_.wrong_proofs().back(), words.at(1));
         } else if (words[0] == "receiving") {
             EXPECT_EQ(session_.message_is_open(), words.at(1) == "yes");
         } else if (words[0] == "counts") {
@@ -236,17 +309,19 @@ void expect_messages(const Script& script, const Played& played) {
         EXPECT_EQ(got.helo, expected.helo);
         EXPECT_EQ(got.body_8bit, expected.body_8bit);
         EXPECT_EQ(got.utf8, expected.utf8);
+        EXPECT_EQ(got.extended, expected.extended);
+        EXPECT_EQ(got.dsn, expected.dsn);
     }
 }
 
-class LmtpDialogue : public testing::TestWithParam<std::filesystem::path> {};
+class MailDialogue : public testing::TestWithParam<std::filesystem::path> {};
 
-TEST_P(LmtpDialogue, whole) {
+TEST_P(MailDialogue, whole) {
     const Script script(GetParam());
     expect_messages(script, play(script, {}));
 }
 
-TEST_P(LmtpDialogue, in_pieces) {
+TEST_P(MailDialogue, in_pieces) {
     const Script script(GetParam());
     if (script.whole_only) return;
     for (unsigned seed = 0; seed < 20; ++seed) {  // seed 0: octet by octet
@@ -257,7 +332,7 @@ TEST_P(LmtpDialogue, in_pieces) {
 
 // The client goes away behind every octet: what was written is a beginning of what would have been, and a
 // message is delivered if and only if its last octet has come.
-TEST_P(LmtpDialogue, cut_at_every_octet) {
+TEST_P(MailDialogue, cut_at_every_octet) {
     const Script script(GetParam());
     if (script.whole_only) return;
     const Played full = play(script, {.pieces_seed = 0, .check = false});
@@ -275,7 +350,7 @@ TEST_P(LmtpDialogue, cut_at_every_octet) {
     }
 }
 
-TEST_P(LmtpDialogue, with_each_write_failing) {
+TEST_P(MailDialogue, with_each_write_failing) {
     const Script script(GetParam());
     const Played full = play(script, {.check = false});
     for (std::size_t i = 0; i < full.writes; ++i) {
@@ -288,7 +363,11 @@ TEST_P(LmtpDialogue, with_each_write_failing) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Scripts, LmtpDialogue, testing::ValuesIn(test::dialogue_paths("lmtp")),
+INSTANTIATE_TEST_SUITE_P(Lmtp, MailDialogue, testing::ValuesIn(test::dialogue_paths("lmtp")),
+                         [](const auto& script) { return test::dialogue_test_name(script.param); });
+INSTANTIATE_TEST_SUITE_P(Smtp, MailDialogue, testing::ValuesIn(test::dialogue_paths("smtp")),
+                         [](const auto& script) { return test::dialogue_test_name(script.param); });
+INSTANTIATE_TEST_SUITE_P(Submission, MailDialogue, testing::ValuesIn(test::dialogue_paths("submission")),
                          [](const auto& script) { return test::dialogue_test_name(script.param); });
 
 }  // namespace

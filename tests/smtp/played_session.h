@@ -1,4 +1,4 @@
-// An LMTP session with a driver that plays directory and store in memory, as serve/lmtp_driver does them for
+// A session with a driver that plays directory, store and TLS in memory, as serve/smtp_driver does them for
 // real. What the client would see gathers in output(), what was delivered in messages(). One thread.
 #pragma once
 
@@ -18,17 +18,27 @@ namespace pier::smtp {
 struct World {
     Limits limits;
     Facts facts{Kind::lmtp, "mx.example.org"};
-    std::map<std::string, Reply> recipients;  // by Address::text(); others are unknown
+    std::map<std::string, Reply> recipients;               // by Address::text(); others are unknown
+    std::map<std::string, Reply> senders;                  // the same, of those who may not send
+    std::map<std::string, std::string> passwords, tokens;  // by user; whose each is
+    std::string certificate_user;                          // whose the client's certificate is
+    std::map<std::string, LoginRefused> refusals;          // by user, whatever the password
+    std::string scram_salt = "salt", scram_nonce = "nonce";
+    std::uint32_t scram_iterations = 4096;
+    std::string channel_binding;
     std::optional<Reply> begin_refusal;
     std::optional<std::uint64_t> spool_octets_max;  // more than that: spool_refusal
     Reply spool_refusal{452, "4.3.1", "no space on the disk"};
-    std::map<std::string, Reply> store_replies;  // by recipient; others: delivered
+    std::map<std::string, Reply>
+        store_replies;  // by recipient; others: delivered; SMTP: the first counts for all
 };
 
 struct Delivered {
     std::string helo, sender, octets;
     std::vector<std::string> recipients;
-    bool body_8bit = false, utf8 = false;
+    bool body_8bit = false, utf8 = false, extended = true;
+    std::string
+        dsn;  // "requiretls ret=full envid=…", then " notify=3 orcpt=…" of each recipient that has some
     bool operator==(const Delivered&) const = default;
 };
 
@@ -46,6 +56,9 @@ class PlayedSession {
     const std::string& output() const { return output_; }
     const std::vector<Delivered>& messages() const { return messages_; }
     bool message_is_open() const { return open_.has_value(); }
+    bool in_tls() const { return in_tls_; }
+    const std::vector<std::string>& logins() const { return logins_; }  // "authzid|user|password" of each
+    const std::vector<std::string>& wrong_proofs() const { return wrong_proofs_; }
     std::size_t abandoned() const { return abandoned_; }
     std::size_t writes() const { return writes_; }
     std::size_t longest_write_octets() const { return longest_write_octets_; }
@@ -59,6 +72,9 @@ class PlayedSession {
   private:
     bool perform(Action action);  // false: the session waits for input, or is over
     void write(const std::string& text);
+    bool log_in(const Action& action);  // false: it was none that belongs to a login
+    std::optional<LoginRefused> verdict(const std::string& authzid, const std::string& user,
+                                        const std::string& shown);
     void begin(BeginMessage message);
     void keep(const std::string& octets);
     void end();
@@ -69,9 +85,10 @@ class PlayedSession {
     std::string output_;
     std::optional<Delivered> open_;
     std::vector<Delivered> messages_;
+    std::vector<std::string> logins_, wrong_proofs_;
     std::size_t abandoned_ = 0, writes_ = 0, longest_write_octets_ = 0, longest_chunk_octets_ = 0;
     std::optional<std::size_t> writes_until_failure_;
-    bool write_failed_ = false;
+    bool write_failed_ = false, in_tls_ = false;
 };
 
 }  // namespace pier::smtp

@@ -242,6 +242,32 @@ TEST_P(AppendConformance, OneMessageManyTargetsEachWithItsOwnResult) {
     EXPECT_EQ(bodies(store(), bobs), std::vector<std::string>{noise(9'000)});
 }
 
+TEST_P(AppendConformance, AllOrNoneOfTheTargets) {
+    const AccountId bob = new_account("bob@example.org");
+    const MailboxId bobs = new_mailbox(bob, "INBOX");
+    const auto together = [&](std::vector<Target> targets) {
+        auto message = spooled(store(), {"12345"}, std::move(targets));
+        message->all_or_none = true;
+        return *wait<std::vector<Result<Appended>>>(
+            [&](auto done) { store().append(std::move(*message), std::move(done)); });
+    };
+    Target small = to(bobs);
+    small.quota_octets = 4;
+    for (const Target& bad : {small, to(MailboxId{999'999})}) {
+        const auto results = together({to(inbox), bad});
+        ASSERT_EQ(results.size(), 2u);
+        EXPECT_EQ(results[0].error().kind, results[1].error().kind);
+        EXPECT_FALSE(results[0]);
+    }
+    EXPECT_EQ(store().usage(account)->messages, 0u);
+    small.quota_octets = 5;
+    const auto results = together({to(inbox), small});
+    EXPECT_TRUE(results[0] && results[1]);
+    reopen();
+    EXPECT_EQ(bodies(store(), inbox), std::vector<std::string>{"12345"});
+    EXPECT_EQ(bodies(store(), bobs), std::vector<std::string>{"12345"});
+}
+
 TEST_P(AppendConformance, TheQuotaIsExact) {
     const MailboxId work = new_mailbox(account, "Work");
     const auto with_quota = [&](MailboxId box, std::size_t octets, std::uint64_t quota) {
@@ -281,6 +307,9 @@ TEST_P(AppendConformance, AnImportKeyIsStoredOnceEver) {
     EXPECT_EQ(with_key(inbox, 1, 7).error().kind, ErrorKind::over_quota);
     EXPECT_TRUE(with_key(inbox, 1)) << "what was refused may be tried again";
     EXPECT_EQ(with_key(inbox, 1).error().kind, ErrorKind::exists);
+    const std::vector<ImportKey> keys{ImportKey{1}, ImportKey{200}};
+    EXPECT_EQ(*store().imported(account, keys), (std::vector<bool>{true, false}));
+    EXPECT_EQ(snapshot_of(inbox)->details(0)->import_key, ImportKey{1});
     EXPECT_EQ(with_key(work, 1).error().kind, ErrorKind::exists) << "once per account";
     EXPECT_EQ(with_key(inbox, 1, 1).error().kind, ErrorKind::exists) << "whatever the quota: it is there";
     EXPECT_TRUE(with_key(bobs, 1));

@@ -145,6 +145,36 @@ TEST_F(HistoryTest, CleaningComesToAnEnd) {
     }
 }
 
+// The symptom: a server with small messages to a hundred recipients each, and nothing to do, cleaned the same
+// segments at each look.
+TEST_F(HistoryTest, SmallMailToManyIsNotCleanedWithoutEnd) {
+    LogBench bench;
+    auto options = bench.options();
+    options.segment_octets_max = 1 << 20;
+    const auto store = *open_log_store(options);
+    std::vector<Target> all;
+    std::vector<MailboxId> boxes;
+    for (std::uint64_t account = 1; account <= 50; ++account) {
+        boxes.push_back(*create_mailbox(*store, AccountId{account}, "INBOX"));
+        all.push_back(to(boxes.back()));
+    }
+    for (int i = 0; i < 40; ++i)
+        ASSERT_TRUE(append(*store, {"short"}, all));
+    ASSERT_TRUE(store->clean(false));
+    const auto again = store->clean(false);
+    ASSERT_TRUE(again);
+    EXPECT_EQ(*again, 0u) << "all of it is alive";
+
+    // And when all have removed it, what is left of it goes.
+    const std::uint64_t before = store->stats().segment_octets;
+    for (const MailboxId box : boxes)
+        for (Uid uid = 1; uid <= 40; ++uid)
+            ASSERT_TRUE(expunge(*store, box, {uid}));
+    for (int round = 0; *store->clean(false) != 0; ++round)
+        ASSERT_LT(round, 10);
+    EXPECT_LT(store->stats().segment_octets, before / 10);
+}
+
 TEST_F(HistoryTest, RemovedMailIsOffTheDiskWhenItsTimeIsUp) {
     LogBench bench;
     auto options = bench.options();

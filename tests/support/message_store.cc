@@ -23,6 +23,9 @@ class MemorySpool final : public Spool {
         return {};
     }
     std::uint64_t octets() const override { return text.size(); }
+    Result<std::size_t> read(std::uint64_t offset, std::span<char> out) const override {
+        return offset >= text.size() ? 0 : text.copy(out.data(), out.size(), offset);
+    }
 
     std::string text;
 
@@ -52,7 +55,8 @@ class MemorySnapshot final : public Snapshot {
         out += message.uidl.empty() ? "guid-" + std::to_string(message.uid) : message.uidl;
     }
     Result<Details> details(std::size_t index) const override {
-        return Details{messages_.at(index).flags, 1, messages_.at(index).internal_date};
+        const StoredMessage& message = messages_.at(index);
+        return Details{message.flags, 1, message.internal_date, message.import_key};
     }
     Result<std::unique_ptr<Body>> body(std::size_t) const override { return not_done(); }
 
@@ -200,6 +204,14 @@ Result<Usage> MessageStore::usage(AccountId account) const {
     return usage;
 }
 
+Result<std::vector<bool>> MessageStore::imported(AccountId account, std::span<const ImportKey> keys) const {
+    const std::lock_guard lock(disk_->mutex);
+    std::vector<bool> known;
+    for (const ImportKey& key : keys)
+        known.push_back(disk_->import_keys.contains({static_cast<std::uint64_t>(account), key}));
+    return known;
+}
+
 std::unique_ptr<Spool> MessageStore::new_spool() {
     const std::lock_guard lock(disk_->mutex);
     return std::make_unique<MemorySpool>(disk_->message_octets_max, disk_->spool_error);
@@ -216,6 +228,10 @@ void MessageStore::append(NewMessage message, Done<std::vector<Result<Appended>>
         if (error) return done(*error);
         const std::string octets = shared->prefix + static_cast<MemorySpool&>(*shared->spool).text;
         std::vector<Result<Appended>> results;
+        for (const Target& target : shared->targets) {
+            const auto refusal = shared->all_or_none ? refusal_of(target, octets.size()) : std::nullopt;
+            if (refusal) return done(std::vector<Result<Appended>>(shared->targets.size(), *refusal));
+        }
         for (const Target& target : shared->targets)
             results.push_back(append_to(target, octets, shared->internal_date));
         done(std::move(results));
@@ -223,13 +239,26 @@ void MessageStore::append(NewMessage message, Done<std::vector<Result<Appended>>
 }
 
 Result<Appended> MessageStore::append_to(const Target& target, const std::string& octets, Time date) {
+    if (const auto refusal = refusal_of(target, octets.size())) return *refusal;
+    const std::lock_guard lock(disk_->mutex);
+    const auto mailbox = disk_->mailboxes.find(static_cast<std::uint64_t>(target.mailbox));
+    const auto account = static_cast<std::uint64_t>(mailbox->second.account);
+    if (target.import_key) disk_->import_keys.insert({account, *target.import_key});
+    Appended appended;
+    appended.uid = mailbox->second.uid_next++;
+    mailbox->second.messages.push_back(
+        {appended.uid, octets, target.uidl, target.flags, date, target.import_key});
+    return appended;
+}
+
+std::optional<Error> MessageStore::refusal_of(const Target& target, std::uint64_t octets) const {
     const std::lock_guard lock(disk_->mutex);
     const auto mailbox = disk_->mailboxes.find(static_cast<std::uint64_t>(target.mailbox));
     if (mailbox == disk_->mailboxes.end()) return Error(ErrorKind::not_found, "no such mailbox");
     const auto account = static_cast<std::uint64_t>(mailbox->second.account);
     if (target.import_key && disk_->import_keys.contains({account, *target.import_key}))
         return Error(ErrorKind::exists, "imported before");
-    std::uint64_t used = octets.size();
+    std::uint64_t used = octets;
     for (const auto& [id, other] : disk_->mailboxes) {
         if (other.account != mailbox->second.account) continue;
         for (const StoredMessage& message : other.messages)
@@ -237,11 +266,7 @@ Result<Appended> MessageStore::append_to(const Target& target, const std::string
     }
     if (target.quota_octets != 0 && used > target.quota_octets)
         return Error(ErrorKind::over_quota, "over quota");
-    if (target.import_key) disk_->import_keys.insert({account, *target.import_key});
-    Appended appended;
-    appended.uid = mailbox->second.uid_next++;
-    mailbox->second.messages.push_back({appended.uid, octets, target.uidl, target.flags, date});
-    return appended;
+    return std::nullopt;
 }
 
 void MessageStore::expunge(MailboxId mailbox, std::vector<Uid> uids, Done<std::uint64_t> done) {

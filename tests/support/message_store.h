@@ -25,6 +25,7 @@ struct StoredMessage {
     std::string octets, uidl;  // uidl empty: the store's own
     store::Flags flags = 0;
     Time internal_date{};
+    std::optional<store::ImportKey> import_key;
 };
 
 struct StoredMailbox {
@@ -68,6 +69,8 @@ class MessageStore final : public store::Store {
     void remove_mailbox(store::MailboxId mailbox, store::Done<void> done) override;
     Result<std::vector<store::MailboxInfo>> mailboxes(store::AccountId account) const override;
     Result<store::Usage> usage(store::AccountId account) const override;
+    Result<std::vector<bool>> imported(store::AccountId account,
+                                       std::span<const store::ImportKey> keys) const override;
     std::unique_ptr<store::Spool> new_spool() override;
     void append(store::NewMessage message, store::Done<std::vector<Result<store::Appended>>> done) override;
     void expunge(store::MailboxId mailbox, std::vector<store::Uid> uids,
@@ -83,6 +86,7 @@ class MessageStore final : public store::Store {
   private:
     void later(std::function<void()> work);
     void work();
+    std::optional<Error> refusal_of(const store::Target& target, std::uint64_t octets) const;
     Result<store::Appended> append_to(const store::Target& target, const std::string& octets, Time date);
 
     std::shared_ptr<Disk> disk_;

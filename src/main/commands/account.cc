@@ -1,5 +1,10 @@
-// pier account add|list|show|passwd|change|disable|enable|allow|deny|remove; app-password: app_password.cc
+// pier account add|list|show|passwd|change|disable|enable|allow|deny|protocols|forget|remove; messages:
+// messages.cc, app-password: app_password.cc, second-factor: second_factor.cc
+#include <algorithm>
+
+#include <boost/algorithm/string/classification.hpp>
 #include <boost/algorithm/string/join.hpp>
+#include <boost/algorithm/string/split.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <fmt/format.h>
@@ -56,15 +61,6 @@ Result<void> add_password(Program& program, PasswordOptions& options, const std:
     return {};
 }
 
-// A size, or "none".
-Result<void> add_quota(const std::string& quota, json::object& params) {
-    if (quota.empty()) return {};
-    const auto octets = quota == "none" ? Result<std::uint64_t>(0) : parse_octets(quota);
-    if (!octets) return Error(ErrorKind::invalid, "--quota: " + octets.error().text + ", or \"none\"");
-    params["quota_octets"] = *octets;
-    return {};
-}
-
 // Says `text`, and the password if one was made.
 int say_with_password(Program& program, std::string text, json::value answer,
                       const PasswordOptions& options) {
@@ -74,11 +70,6 @@ int say_with_password(Program& program, std::string text, json::value answer,
     }
     program.say(text, answer);
     return exit_code::fine;
-}
-
-std::string quota_text(const json::object& account) {
-    const std::uint64_t quota = account.at("quota_octets").to_number<std::uint64_t>();
-    return quota == 0 ? "none" : about_octets(quota);
 }
 
 std::string password_text(const json::object& account) {
@@ -92,6 +83,13 @@ std::string yes_no(const json::value& flag) {
 
 std::string text_of(const json::value& value) {
     return std::string(value.as_string());
+}
+
+std::string joined(const json::value& texts) {
+    std::string out;
+    for (const json::value& text : texts.as_array())
+        out += (out.empty() ? "" : ", ") + text_of(text);
+    return out;
 }
 
 struct AddArguments {
@@ -114,13 +112,20 @@ Result<int> add(Program& program, AddArguments& arguments) {
 Result<int> list(Program& program) {
     const auto answer = program.call("account.list", {});
     if (!answer) return answer.error();
+    const json::array& accounts = answer->at("accounts").as_array();
+    const bool elsewhere = std::any_of(accounts.begin(), accounts.end(), [](const json::value& account) {
+        return !account.at("backend").as_string().empty();
+    });
     std::vector<std::vector<std::string>> rows{{"ACCOUNT", "MESSAGES", "SIZE", "QUOTA", "STATE"}};
-    for (const json::value& value : answer->at("accounts").as_array()) {
+    if (elsewhere) rows[0].push_back("KEPT BY");
+    for (const json::value& value : accounts) {
         const json::object& account = value.as_object();
         rows.push_back({text_of(account.at("name")),
                         fmt::format("{}", account.at("messages").to_number<std::uint64_t>()),
                         about_octets(account.at("octets").to_number<std::uint64_t>()), quota_text(account),
                         account.at("disabled").as_bool() ? "disabled" : "active"});
+        const std::string backend = text_of(account.at("backend"));
+        if (elsewhere) rows.back().push_back(backend.empty() ? "Pier" : backend);
     }
     program.say(
         rows.size() == 1 ? "there are no accounts; make one with \"pier account add NAME\"\n" : table(rows),
@@ -139,14 +144,23 @@ Result<int> show(Program& program, const std::string& name) {
                     about_octets(account.at("octets").to_number<std::uint64_t>()), quota_text(account));
     text += fmt::format("exclusive  {}\ndisabled   {}\npassword   {}\n", yes_no(account.at("exclusive")),
                         yes_no(account.at("disabled")), password_text(account));
-    if (account.at("app_passwords_only").as_bool()) text += "logs in    with app passwords only\n";
+    if (const std::string backend = text_of(account.at("backend")); !backend.empty())
+        text += fmt::format("kept by    the back end {}\n", backend);
+    if (account.at("second_factor").as_bool())
+        text += "logs in    with app passwords only: it has a second factor\n";
+    else if (account.at("app_passwords_only").as_bool())
+        text += "logs in    with app passwords only\n";
     if (account.at("master").as_bool()) text += "master     logs in as every other account\n";
-    for (const std::string_view list : {"allow", "deny"}) {
-        std::string networks;
-        for (const json::value& network : account.at(list).as_array())
-            networks += (networks.empty() ? "" : ", ") + text_of(network);
-        if (!networks.empty()) text += fmt::format("{:<10} {}\n", list, networks);
-    }
+    if (const std::string forward = joined(account.at("forward")); !forward.empty())
+        text += fmt::format("forwards   to {}{}\n", forward,
+                            account.at("keep_copy").as_bool() ? "" : "; keeps no copy");
+    if (const std::string others = joined(account.at("send_as")); !others.empty())
+        text += fmt::format("sends as   {}\n", others);
+    for (const std::string_view list : {"allow", "deny"})
+        if (const std::string networks = joined(account.at(list)); !networks.empty())
+            text += fmt::format("{:<10} {}\n", list, networks);
+    if (const std::string protocols = joined(account.at("protocols")); protocols != "all")
+        text += fmt::format("protocols  {}\n", protocols.empty() ? "none" : protocols);
     if (const json::value* reason = account.if_contains("disabled_text");
         reason && !reason->as_string().empty())
         text += fmt::format("reason     {}\n", text_of(*reason));
@@ -179,8 +193,31 @@ Result<int> set_password(Program& program, PasswordArguments& arguments) {
 }
 
 struct ChangeArguments {
-    std::string name, quota, exclusive, app_passwords_only, master, reason;
+    std::string name, quota, exclusive, app_passwords_only, master, send_as, reason;
+    std::vector<std::string> forward;
+    bool keep_copy = false, no_copy = false;
 };
+
+void add_forwarding(const ChangeArguments& arguments, json::object& params) {
+    if (!arguments.forward.empty()) {
+        const bool nobody = arguments.forward == std::vector<std::string>{"none"};
+        params["forward"] =
+            nobody ? json::array{} : json::array(arguments.forward.begin(), arguments.forward.end());
+    }
+    if (arguments.keep_copy || arguments.no_copy) params["keep_copy"] = arguments.keep_copy;
+}
+
+// "a@b,c@d"; "none" is an empty list.
+json::array addresses_of(const std::string& list) {
+    json::array out;
+    if (list == "none") return out;
+    std::vector<std::string> words;
+    boost::algorithm::split(words, list, boost::algorithm::is_any_of(", "),
+                            boost::algorithm::token_compress_on);
+    for (const std::string& word : words)
+        if (!word.empty()) out.emplace_back(word);
+    return out;
+}
 
 Result<int> change_settings(Program& program, const ChangeArguments& arguments) {
     json::object params{{"name", arguments.name}};
@@ -189,10 +226,25 @@ Result<int> change_settings(Program& program, const ChangeArguments& arguments) 
     if (!arguments.app_passwords_only.empty())
         params["app_passwords_only"] = arguments.app_passwords_only == "on";
     if (!arguments.master.empty()) params["master"] = arguments.master == "on";
+    add_forwarding(arguments, params);
+    if (!arguments.send_as.empty()) params["send_as"] = addresses_of(arguments.send_as);
     if (params.size() == 1)
-        return Error(ErrorKind::invalid,
-                     "nothing to change; give --quota, --exclusive, --app-passwords-only or --master");
+        return Error(
+            ErrorKind::invalid,
+            "nothing to change; give --quota, --exclusive, --app-passwords-only, --master, --forward, "
+            "--keep-copy, --no-copy or --send-as");
     return change(program, "account.change", std::move(params), "changed");
+}
+
+Result<int> forget(Program& program, const std::string& name) {
+    json::object params;
+    if (!name.empty()) params["name"] = name;
+    const auto answer = program.call("account.forget", std::move(params));
+    if (!answer) return answer.error();
+    program.say(fmt::format("what the back ends have said of {} is forgotten\n",
+                            name.empty() ? "all accounts" : name),
+                *answer);
+    return exit_code::fine;
 }
 
 struct RemoveArguments {
@@ -233,6 +285,20 @@ Result<int> set_networks(Program& program, const NetworkArguments& arguments, st
                       : fmt::format("may not log in from {}", empty ? "nowhere: all are let in" : text));
 }
 
+struct ProtocolArguments {
+    std::string name;
+    std::vector<std::string> protocols;
+};
+
+Result<int> set_protocols(Program& program, const ProtocolArguments& arguments) {
+    json::array protocols(arguments.protocols.begin(), arguments.protocols.end());
+    const bool none = arguments.protocols == std::vector<std::string>{"none"};
+    if (none) protocols.clear();
+    return change(program, "account.change", {{"name", arguments.name}, {"protocols", std::move(protocols)}},
+                  none ? "may not log in by any protocol"
+                       : fmt::format("may log in by {}", boost::algorithm::join(arguments.protocols, ", ")));
+}
+
 void define_network_commands(Program& program, CLI::App& group) {
     const auto allowing = std::make_shared<NetworkArguments>();
     CLI::App* allows =
@@ -247,6 +313,13 @@ void define_network_commands(Program& program, CLI::App& group) {
                         [&program, denying] { return set_networks(program, *denying, "deny", "none"); });
     argument(*denies, "ACCOUNT", denying->name, "The account.");
     arguments(*denies, "NETWORK", denying->networks, "As in 192.0.2.0/24, though they are allowed. Or none.");
+
+    const auto limiting = std::make_shared<ProtocolArguments>();
+    CLI::App* limits = program.command(group, "protocols", "Say by which protocols an account may log in.",
+                                       [&program, limiting] { return set_protocols(program, *limiting); });
+    argument(*limits, "ACCOUNT", limiting->name, "The account.");
+    arguments(*limits, "PROTOCOL", limiting->protocols,
+              "As in pop3 or submission; these and no others. Or all, or none.");
 }
 
 void define_settings_commands(Program& program, CLI::App& group) {
@@ -266,6 +339,20 @@ void define_settings_commands(Program& program, CLI::App& group) {
     allow_words(*option(*changes, "--master", changing->master, "",
                         "For administrators: let it log in as every other account, as OTHER*ACCOUNT."),
                 {"on", "off"});
+
+    changes
+        ->add_option("--forward", changing->forward,
+                     "Who gets its mail too: accounts, or addresses of other servers. Replaces what was set "
+                     "before; none: nobody.")
+        ->type_name("ADDRESS");
+    CLI::Option* keep = changes->add_flag("--keep-copy", changing->keep_copy,
+                                          "While it forwards: it gets its mail as well, as at first.");
+    changes->add_flag("--no-copy", changing->no_copy, "While it forwards: it gets no mail itself.")
+        ->excludes(keep);
+    option(*changes, "--send-as", changing->send_as, "ADDRESS,...",
+           "As whom it may send mail beside its own addresses: addresses, @example.org for all of a domain, "
+           "any, "
+           "or none.");
 
     const auto disabling = std::make_shared<ChangeArguments>();
     CLI::App* disables = program.command(
@@ -313,9 +400,18 @@ void define_account_commands(Program& program) {
     argument(*passwords, "ACCOUNT", passwording->name, "The account.");
     define_password_options(*passwords, passwording->password);
 
+    define_messages_command(program, *group);
     define_settings_commands(program, *group);
     define_network_commands(program, *group);
     define_app_password_commands(program, *group);
+    define_second_factor_commands(program, *group);
+
+    const auto forgetting = std::make_shared<std::string>();
+    CLI::App* forgets =
+        program.command(*group, "forget",
+                        "Forget what the back ends have said a short while ago, so that they are asked anew.",
+                        [&program, forgetting] { return forget(program, *forgetting); });
+    argument(*forgets, "ACCOUNT", *forgetting, "The account; all of them if none is named.")->required(false);
 
     const auto removing = std::make_shared<RemoveArguments>();
     CLI::App* removes = program.command(*group, "remove", "Remove an account with all its mail, for good.",

@@ -5,6 +5,7 @@
 #include <boost/algorithm/string/join.hpp>
 #include <fmt/format.h>
 
+#include "main/quantity.h"
 #include "main/suggestion.h"
 
 namespace pier::program {
@@ -47,6 +48,19 @@ void allow_words(CLI::Option& option, std::vector<std::string> words) {
         if (std::find(known.begin(), known.end(), value) != known.end()) return {};
         return fmt::format("can't be \"{}\"{}", value, suggestion(value, known));
     });
+}
+
+Result<void> add_quota(const std::string& quota, boost::json::object& params) {
+    if (quota.empty()) return {};
+    const auto octets = quota == "none" ? Result<std::uint64_t>(0) : parse_octets(quota);
+    if (!octets) return Error(ErrorKind::invalid, "--quota: " + octets.error().text + ", or \"none\"");
+    params["quota_octets"] = *octets;
+    return {};
+}
+
+std::string quota_text(const boost::json::object& described) {
+    const std::uint64_t quota = described.at("quota_octets").to_number<std::uint64_t>();
+    return quota == 0 ? "none" : about_octets(quota);
 }
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {

@@ -1,6 +1,5 @@
 // pier deliver, pier import maildir|mbox|eml
 #include <algorithm>
-#include <csignal>
 #include <iterator>
 
 #include <boost/json/array.hpp>
@@ -9,6 +8,7 @@
 
 #include "main/backend_sink.h"
 #include "main/commands/commands.h"
+#include "main/interrupt.h"
 #include "main/progress_bar.h"
 #include "main/quantity.h"
 #include "migrate/eml.h"
@@ -103,20 +103,6 @@ struct ImportArguments {
 
 using Open = std::function<Result<std::unique_ptr<migrate::Source>>(const std::string& path)>;
 
-volatile std::sig_atomic_t interrupted = 0;
-
-// Ctrl-C lets what is under way become durable; the next run goes on behind it.
-class InterruptGuard {
-  public:
-    InterruptGuard() : before_(std::signal(SIGINT, [](int) { interrupted = 1; })) { interrupted = 0; }
-    ~InterruptGuard() { std::signal(SIGINT, before_); }
-    InterruptGuard(const InterruptGuard&) = delete;
-    InterruptGuard& operator=(const InterruptGuard&) = delete;
-
-  private:
-    void (*before_)(int);
-};
-
 // The sum of the reports of all paths.
 void add_report(migrate::Report& all, migrate::Report one) {
     all.counts.imported += one.counts.imported;
@@ -168,7 +154,7 @@ migrate::Report import_path(Program& program, migrate::Source& source, Backend& 
                  fmt::format("{} of {}, {} imported, {} already there, {} failed", about_octets(now.octets),
                              about_octets(now.octets_total), now.imported, now.already_there, now.failed));
     };
-    options.stop = [] { return interrupted != 0; };
+    options.stop = [] { return InterruptGuard::interrupted(); };
     return migrate::run_import(source, sink, options);
 }
 

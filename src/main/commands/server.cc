@@ -1,4 +1,4 @@
-// pier serve, status, reload, drain, log level|tail
+// pier serve, status, metrics, reload, acme status|renew, drain, log level|tail
 #include <chrono>
 #include <thread>
 
@@ -80,6 +80,38 @@ Result<int> reload(Program& program) {
     if (!answer) return answer.error();
     program.say(std::string(answer->at("text").as_string()) + "\n", *answer);
     return exit_code::fine;
+}
+
+Result<int> show_metrics(Program& program) {
+    const auto answer = call_server(program, "metrics");
+    if (!answer) return answer.error();
+    const std::string text(answer->as_object().at("text").as_string());
+    program.say(text, *answer);
+    return exit_code::fine;
+}
+
+Result<int> acme_status(Program& program) {
+    const auto answer = call_server(program, "acme.status");
+    if (!answer) return answer.error();
+    program.say(pretty(answer->as_object(), 0), *answer);
+    return exit_code::fine;
+}
+
+Result<int> acme_renew(Program& program) {
+    const auto answer = call_server(program, "acme.renew");
+    if (!answer) return answer.error();
+    program.say("the authority is asked for a new certificate; \"pier acme status\" says how it went\n",
+                *answer);
+    return exit_code::fine;
+}
+
+void define_acme_commands(Program& program) {
+    CLI::App* group =
+        program.command(program.app(), "acme", "The certificate that Pier gets itself ([acme]).", nullptr);
+    program.command(*group, "status",
+                    "Print how it stands: until when it is good, when it is renewed, what failed.",
+                    [&program] { return acme_status(program); });
+    program.command(*group, "renew", "Get a new one now.", [&program] { return acme_renew(program); });
 }
 
 struct DrainArguments {
@@ -198,10 +230,13 @@ void define_server_commands(Program& program) {
         "Runs in the foreground until SIGTERM or SIGINT; a second one ends it at once. SIGHUP reloads.");
     program.command(program.app(), "status", "Print what the running server does.",
                     [&program] { return status(program); });
+    program.command(program.app(), "metrics", "Print what the running server has measured (OpenMetrics).",
+                    [&program] { return show_metrics(program); });
     program.command(program.app(), "reload",
                     "Let the running server read its configuration and certificate again.",
                     [&program] { return reload(program); });
 
+    define_acme_commands(program);
     const auto draining = std::make_shared<DrainArguments>();
     CLI::App* drains = program.command(
         program.app(), "drain", "Let sessions finish and refuse new ones, before the server is stopped.",

@@ -177,8 +177,10 @@ std::optional<Error> Appender::make_durable(Group& group) {
     const Segment::OwnChange change(*active_.segment, *active_.file);
     if (auto written = group.write(); !written)
         return group.could_not_read() ? take_back(written.error()) : undo(written.error());
-    if (group.records() > 0)
+    if (group.records() > 0) {
+        const metrics::Stopwatch stopwatch(&sync_time_);
         if (auto synced = active_.file->sync(); !synced) return stop_for_good(synced.error());
+    }
     if (index_needs_resume_ && !index_.resume())
         return undo({ErrorKind::no_space, "the index has no space on its disk"});
     index_needs_resume_ = false;

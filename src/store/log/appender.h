@@ -13,6 +13,7 @@
 #include <string>
 #include <thread>
 
+#include "base/metrics.h"
 #include "base/time.h"
 #include "store/log/group.h"
 #include "store/log/segment.h"
@@ -61,6 +62,7 @@ class Appender {
     bool failed() const { return failed_; }
     std::uint64_t groups() const { return groups_; }
     std::uint64_t group_records() const { return group_records_; }
+    const metrics::Histogram& sync_time() const { return sync_time_; }
 
   private:
     class SealOperation;
@@ -95,6 +97,7 @@ class Appender {
     bool stopping_ = false;
     std::atomic<bool> failed_ = false;
     std::atomic<std::uint64_t> groups_ = 0, group_records_ = 0;
+    metrics::Histogram sync_time_;
     std::thread thread_;
 };
 

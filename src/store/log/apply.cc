@@ -14,6 +14,14 @@ std::uint64_t weight(std::uint64_t octets) {
     return octets + record_header_octets;
 }
 
+// What the record of a copy weighs, without the body, which stands elsewhere: its header, and about its meta.
+constexpr std::uint64_t copy_weight = record_header_octets + 56;
+
+// Its body was written for another entry.
+bool is_copy(std::uint64_t mailbox, Uid uid, const IndexEntry& entry) {
+    return entry.owner_mailbox != mailbox || entry.owner_uid != uid;
+}
+
 std::string number_value(std::uint64_t number) {
     std::string out;
     put_number(out, number);
@@ -79,6 +87,9 @@ void Applier::apply_copy(const Record& record, Place place) {
         fresh.owner_uid = record.owner_uid;
         fresh.stated_in = place.segment;
         fresh.shared = true;
+        // Else a segment of small messages to many recipients would seem dead, and be cleaned without end.
+        if (is_copy(record.mailbox, record.uid, fresh))
+            find_segment(place.segment).live_octets += copy_weight;
         put_entry(record, std::move(fresh));
         auto owner = entry(record.owner_mailbox, record.owner_uid);
         const bool owner_is_other = record.owner_mailbox != record.mailbox || record.owner_uid != record.uid;
@@ -155,6 +166,10 @@ void Applier::remove_entry(std::uint64_t mailbox, Uid uid, const IndexEntry& gon
 }
 
 void Applier::release_body(std::uint64_t mailbox, Uid uid, const IndexEntry& entry, std::int64_t when_us) {
+    if (is_copy(mailbox, uid, entry)) {
+        SegmentState& stating = find_segment(entry.stated_in);
+        stating.live_octets -= std::min(stating.live_octets, copy_weight);
+    }
     if (entry.shared) {
         batch_.erase(key::reference(entry.place, mailbox, uid));
         if (referenced(entry.place)) return unshare(entry.place);

@@ -12,7 +12,7 @@
 namespace pier::store::log {
 namespace {
 
-constexpr std::chrono::seconds pause{60}, pause_when_short{2};
+constexpr std::chrono::milliseconds pause_min{250}, pause_max{60'000}, pause_when_short{2000};
 constexpr std::uint64_t short_of_reserves = 4;  // free space below this many reserves is short
 constexpr unsigned clean_below_percent_when_short = 90;
 constexpr std::uint64_t batch_octets_max = 4 << 20;
@@ -274,7 +274,9 @@ bool Cleaner::stopping() {
 
 void Cleaner::run() {
     while (true) {
-        const auto wait = short_of_space() ? pause_when_short : pause;
+        // Often enough to keep what purge_is_due() promises.
+        auto wait = std::clamp(std::chrono::milliseconds(options_.purge_after) / 8, pause_min, pause_max);
+        if (short_of_space()) wait = std::min(wait, pause_when_short);
         {
             std::unique_lock lock(mutex_);
             if (wake_.wait_for(lock, wait, [this] { return stopping_; })) return;

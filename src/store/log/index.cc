@@ -137,6 +137,15 @@ Index::~Index() {
     static_cast<void>(db_->Close());
 }
 
+Index::Figures Index::figures() const {
+    const auto of = [this](const std::string& property) {
+        std::uint64_t value = 0;
+        return db_->GetIntProperty(property, &value) ? value : 0;
+    };
+    return {of(rocksdb::DB::Properties::kTotalSstFilesSize), of(rocksdb::DB::Properties::kBlockCacheUsage),
+            of(rocksdb::DB::Properties::kCurSizeAllMemTables)};
+}
+
 Index::Moment::Moment(const Index& index) : index_(index), snapshot_(index.db_->GetSnapshot()) {}
 Index::Moment::~Moment() {
     index_.db_->ReleaseSnapshot(snapshot_);

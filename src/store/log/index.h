@@ -177,6 +177,12 @@ class Index {
                            const OnPair& on_pair, Wait wait = Wait::may_block) const;
     Result<std::optional<IndexEntry>> entry(std::uint64_t mailbox, Uid uid) const;
 
+    // How large it is now. Never waits for the disk.
+    struct Figures {
+        std::uint64_t file_octets = 0, cached_octets = 0, memory_octets = 0;  // memory: not flushed yet
+    };
+    Figures figures() const;
+
     template <class T>
     Result<std::optional<T>> get_as(const std::string& key, const Moment* as_of = nullptr,
                                     Wait wait = Wait::may_block) const {

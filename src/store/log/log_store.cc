@@ -58,16 +58,20 @@ class LogStoreImpl : public LogStore {
 
     Result<std::vector<DirectoryRecord>> list(DirectoryKind kind) const override {
         std::vector<DirectoryRecord> records;
-        const std::string prefix = key::directory_all(kind);
-        const auto read = index_->each(prefix, [&](std::string_view at, std::string_view value) {
-            auto state = decode<DirectoryState>(value);
-            if (state && !state->gone)
-                records.push_back(
-                    {kind, std::string(at.substr(prefix.size())), state->id, std::move(state->value)});
-            return true;
-        });
+        const auto read = each(kind, [&](DirectoryRecord record) { records.push_back(std::move(record)); });
         if (!read) return read.error();
         return records;
+    }
+
+    Result<void> each(DirectoryKind kind,
+                      const std::function<void(DirectoryRecord)>& on_record) const override {
+        const std::string prefix = key::directory_all(kind);
+        return index_->each(prefix, [&](std::string_view at, std::string_view value) {
+            auto state = decode<DirectoryState>(value);
+            if (state && !state->gone)
+                on_record({kind, std::string(at.substr(prefix.size())), state->id, std::move(state->value)});
+            return true;
+        });
     }
 
     void create_mailbox(AccountId account, std::string name, Done<MailboxId> done) override {
@@ -112,6 +116,16 @@ class LogStoreImpl : public LogStore {
         return usage;
     }
 
+    Result<std::vector<bool>> imported(AccountId account, std::span<const ImportKey> keys) const override {
+        std::vector<bool> known;
+        for (const ImportKey& key : keys) {
+            const auto value = index_->get(key::import_key(static_cast<std::uint64_t>(account), key));
+            if (!value) return value.error();
+            known.push_back(value->has_value());
+        }
+        return known;
+    }
+
     std::unique_ptr<Spool> new_spool() override {
         return std::make_unique<LogSpool>(*disk_, options_.spool_memory_octets, options_.message_octets_max);
     }
@@ -134,6 +148,10 @@ class LogStoreImpl : public LogStore {
         auto snapshot = LogSnapshot::open(*index_, *segments_, cache_, verified_, key_, mailbox, wait);
         if (!snapshot) return snapshot.error();
         return std::shared_ptr<const Snapshot>(std::move(*snapshot));
+    }
+
+    Result<std::unique_ptr<Body>> body(MailboxId mailbox, Uid uid) override {
+        return body_of(*index_, *segments_, verified_, key_, mailbox, uid);
     }
 
     Stats stats() const override {
@@ -167,7 +185,13 @@ class LogStoreImpl : public LogStore {
         return stats;
     }
 
-    Held held() const override { return {cache_.octets(), segments_->open_files()}; }
+    Held held() const override {
+        const auto index = index_->figures();
+        return {cache_.octets(),   segments_->open_files(), appender_.groups(), appender_.group_records(),
+                index.file_octets, index.cached_octets,     index.memory_octets};
+    }
+
+    metrics::Histogram::Values sync_times() const override { return appender_.sync_time().values(); }
 
     bool failed() const override { return appender_.failed(); }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/metrics.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "store/log/disk.h"
@@ -41,8 +42,13 @@ class LogStore : public Store {
     // What it holds now of what the options limit. Never waits.
     struct Held {
         std::uint64_t listing_octets = 0, segment_files = 0;
+        std::uint64_t groups = 0, group_records = 0;  // as in Stats
+        // The index: its files, what is cached of them, and what is in memory alone.
+        std::uint64_t index_file_octets = 0, index_cached_octets = 0, index_memory_octets = 0;
     };
     virtual Held held() const = 0;
+    // How long the disk took to make each group durable, since the start. Never waits.
+    virtual metrics::Histogram::Values sync_times() const = 0;
     // Seals the active segment and cleans every segment that the rules ask for; with `all` those with
     // anything dead. Blocks. Gives the number of segments removed.
     virtual Result<std::uint64_t> clean(bool all) = 0;

@@ -81,13 +81,27 @@ class AppendOperation : public Answering<std::vector<Result<Appended>>> {
 
     void build(Group& group) override {
         std::vector<Result<Appended>> results;
-        for (const Target& target : message_.targets)
-            results.push_back(add(group, target));
+        if (const auto refusal = refusal_of_all(group)) {
+            results.assign(message_.targets.size(), *refusal);
+        } else {
+            for (const Target& target : message_.targets)
+                results.push_back(add(group, target));
+        }
         succeed(std::move(results));
     }
 
   private:
     const LogSpool& spool() const { return static_cast<const LogSpool&>(*message_.spool); }
+
+    std::optional<Error> refusal_of_all(Group& group) const {
+        if (!message_.all_or_none) return std::nullopt;
+        for (const Target& target : message_.targets) {
+            const MailboxState* mailbox = group.state().mailbox(number(target.mailbox));
+            if (mailbox == nullptr) return no_mailbox();
+            if (auto refusal = refusal_of(group, target, *mailbox)) return refusal;
+        }
+        return std::nullopt;
+    }
 
     Result<Appended> add(Group& group, const Target& target) {
         const std::uint64_t id = number(target.mailbox);

@@ -182,12 +182,34 @@ Result<Details> LogSnapshot::details(std::size_t index) const {
     const auto entry = index_.entry(listing_->mailbox(), listing_->entries()[index].uid);
     if (!entry) return entry.error();
     if (!*entry) return Error{ErrorKind::not_found, "the message has been removed"};
-    return Details{(*entry)->flags, (*entry)->modseq, Time(std::chrono::microseconds((*entry)->date_us))};
+    return Details{(*entry)->flags, (*entry)->modseq, Time(std::chrono::microseconds((*entry)->date_us)),
+                   (*entry)->import_key};
 }
 
 Result<std::unique_ptr<Body>> LogSnapshot::body(std::size_t index) const {
     const Entry& entry = listing_->entries()[index];
     return std::make_unique<LogBody>(listing_->segment_of(entry), entry, verified_, key_);
+}
+
+Result<std::unique_ptr<Body>> body_of(const Index& index, const Segments& segments,
+                                      VerifiedMessages& verified, ChecksumKey key, MailboxId mailbox,
+                                      Uid uid) {
+    for (int tries = 0; tries < tries_max; ++tries) {
+        const auto there = index.entry(static_cast<std::uint64_t>(mailbox), uid);
+        if (!there) return there.error();
+        if (!*there) return Error{ErrorKind::not_found, "the message has been removed"};
+        auto segment = segments.find((*there)->place.segment);
+        if (!segment) continue;  // the cleaner has just moved it: the index knows its new place by now
+        Entry entry;
+        entry.guid = (*there)->guid;
+        entry.place = (*there)->place.packed();
+        entry.octets = (*there)->octets;
+        entry.bits = (*there)->bits;
+        entry.uid = uid;
+        return std::make_unique<LogBody>(std::move(segment), entry, verified, key);
+    }
+    return Error{ErrorKind::corrupt,
+                 "the index names a segment that is not there; `pier store rebuild` makes it anew"};
 }
 
 }  // namespace pier::store::log

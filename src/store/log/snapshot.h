@@ -39,4 +39,9 @@ class LogSnapshot : public Snapshot {
     const std::uint64_t modseq_;
 };
 
+// As Store::body() says.
+Result<std::unique_ptr<Body>> body_of(const Index& index, const Segments& segments,
+                                      VerifiedMessages& verified, ChecksumKey key, MailboxId mailbox,
+                                      Uid uid);
+
 }  // namespace pier::store::log

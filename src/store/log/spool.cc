@@ -33,6 +33,12 @@ Result<void> LogSpool::write(std::string_view octets) {
     return {};
 }
 
+Result<std::size_t> LogSpool::read(std::uint64_t offset, std::span<char> out) const {
+    if (file_) return file_->read(offset, out, Wait::may_block);
+    if (offset >= memory_.size()) return std::size_t{0};
+    return memory_.copy(out.data(), out.size(), static_cast<std::size_t>(offset));
+}
+
 Result<void> LogSpool::move_to_file() {
     auto file = disk_.create_nameless();
     if (!file) return file.error();

@@ -16,6 +16,7 @@ class LogSpool : public Spool {
 
     Result<void> write(std::string_view octets) override;
     std::uint64_t octets() const override { return octets_; }
+    Result<std::size_t> read(std::uint64_t offset, std::span<char> out) const override;
 
     // Of its own lines; whether its first octet begins a line depends on what is put in front of it.
     bool has_dot_lines() const { return dot_lines_; }
