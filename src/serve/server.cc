@@ -126,8 +126,12 @@ std::vector<ListenerCounts> Server::counts() const {
     return all;
 }
 
+std::size_t Server::connections_max_of(const Listener& listener) const {
+    return limits_.connections_max + (listener.options.drains ? 0 : administrator_connections);
+}
+
 Server::MaybeRefusal Server::admit_one_more(Listener& listener) {
-    if (connections_.fetch_add(1) < limits_.connections_max) {
+    if (connections_.fetch_add(1) < connections_max_of(listener)) {
         ++listener.connections;
         return {};
     }
@@ -243,7 +247,7 @@ Server::MaybeRefusal Server::would_refuse(std::string_view name, const net::Endp
     if (lowest < 0) return Refusal::descriptors;
     ::close(lowest);
     if (const MaybeRefusal why = short_of(lowest)) return why;
-    if (connections_ >= limits_.connections_max) return Refusal::in_all;
+    if (connections_ >= connections_max_of(listener)) return Refusal::in_all;
     if (peer.is_loopback()) return {};
     const std::lock_guard lock(per_address_mutex_);
     const auto known = per_address_.find(net::network_of(peer));

@@ -34,7 +34,9 @@ struct ListenerOptions {
     Networks introducers{};  // who does so in the protocol's own words (XCLIENT); its driver looks at them
     std::string busy_text;  // what a client over the limits is told before the connection ends: "-ERR …\r\n";
                             // may be empty
-    bool drains = true;  // false: served also while the server drains
+    // false: the administrator's own, served also while the server drains and when it is full
+    // (administrator_connections).
+    bool drains = true;
 };
 
 // Why a connection is turned away.
@@ -60,6 +62,10 @@ struct ListenerCounts {
     std::array<std::uint64_t, refusal_names.size()> refused{};  // by Refusal
     std::uint64_t octets_in = 0, octets_out = 0;  // of connections that have ended, without TLS's own
 };
+
+// So many more than ServerLimits::connections_max are taken of listeners that do not drain: who floods the mail ports
+// must not keep the administrator from seeing it.
+inline constexpr std::size_t administrator_connections = 16;
 
 struct ServerLimits {
     std::size_t connections_max = 10'000;
@@ -135,6 +141,7 @@ class Server {
     // Why it may not, of one connection more and of its address; absent: it may, and is counted until
     // leave().
     MaybeRefusal admit_one_more(Listener& listener);
+    std::size_t connections_max_of(const Listener& listener) const;
     MaybeRefusal admit(const net::Endpoint& peer, net::EventLoop::SteadyTime now);
     void leave(Listener& listener, const std::optional<net::Endpoint>& counted);
     void note_refusal(Listener& listener, const net::Endpoint& peer, Refusal why);

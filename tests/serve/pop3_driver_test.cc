@@ -1,6 +1,8 @@
 // POP3 over real sockets: what a session alone cannot show.
 #include <fstream>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -327,6 +329,29 @@ TEST(Server, MoreConnectionsThanAllowedAreToldSo) {
     Client third(served.pop3_port);
     EXPECT_EQ(third.rest(), "-ERR busy\r\n");
     EXPECT_EQ(served.server().refused_in_all(), 1u);
+}
+
+TEST(Server, AFullServerStillAnswersItsAdministrator) {
+    ServedOptions options;
+    options.limits.connections_max = 1;
+    Served served(std::move(options));
+    Client first(served.pop3_port);
+    first.line();
+    const auto wait_for = [&](std::size_t connections) {
+        while (served.server().connections() != connections)
+            std::this_thread::yield();
+    };
+    Client asks(served.admin_path);
+    asks.send("{\"method\":\"echo\",\"params\":{}}\n");
+    asks.finish_sending();
+    EXPECT_NE(asks.rest(), "");
+    wait_for(1);
+    std::vector<std::unique_ptr<Client>> administrators;
+    for (std::size_t i = 0; i < serve::administrator_connections; ++i)
+        administrators.push_back(std::make_unique<Client>(served.admin_path));
+    wait_for(1 + serve::administrator_connections);
+    EXPECT_EQ(Client(served.admin_path).rest(), "");
+    EXPECT_EQ(Client(served.pop3_port).rest(), "-ERR busy\r\n");
 }
 
 TEST(Server, NonsenseOnATlsPortIsClosedAndNotEchoed) {
