@@ -42,9 +42,10 @@ struct Filter::Impl {
     explicit Impl(Settings s) : settings(std::move(s)), pool(settings.connections_max) {}
 
     Judgement ask(const Question& question, std::uint64_t octets, const Read& read,
-                  Steady::time_point deadline) {
-        const auto verdict = ask_rspamd(settings.server, question, octets, read, deadline);
+                  Steady::time_point began) {
+        const auto verdict = ask_rspamd(settings.server, question, octets, read, began + settings.timeout);
         if (!verdict) return down(verdict.error().text);
+        times.observe(Steady::now() - began);
         if (const std::lock_guard lock(mutex); std::exchange(is_down, false))
             log::info("filter.up", {{"server", settings.server}});
         return judgement(*verdict);
@@ -91,6 +92,7 @@ struct Filter::Impl {
 
     std::atomic<std::uint64_t> asked = 0, refused = 0, marked = 0, not_checked = 0;
     std::atomic<std::size_t> under_way = 0;
+    metrics::Histogram times;
     boost::asio::thread_pool pool;  // goes first: it waits for its threads
 };
 
@@ -109,17 +111,26 @@ void Filter::ask(Question question, std::uint64_t octets, Read read, std::functi
         --impl.under_way;
         return done(impl.count(impl.down("too many messages wait for it")));
     }
-    const auto deadline = Steady::now() + impl.settings.timeout;
-    boost::asio::post(impl.pool, [&impl, deadline, octets, question = std::move(question),
+    boost::asio::post(impl.pool, [&impl, began = Steady::now(), octets, question = std::move(question),
                                   read = std::move(read), done = std::move(done)] {
-        Judgement one = impl.count(impl.ask(question, octets, read, deadline));
+        Judgement one = impl.count(impl.ask(question, octets, read, began));
         --impl.under_way;
         done(std::move(one));
     });
 }
 
 Filter::Counts Filter::counts() const {
-    return {impl_->asked, impl_->refused, impl_->marked, impl_->not_checked};
+    const std::lock_guard lock(impl_->mutex);
+    return {.asked = impl_->asked,
+            .refused = impl_->refused,
+            .marked = impl_->marked,
+            .unchecked = impl_->not_checked,
+            .under_way = impl_->under_way,
+            .down = impl_->is_down};
+}
+
+metrics::Histogram::Values Filter::times() const {
+    return impl_->times.values();
 }
 
 }  // namespace pier::filter

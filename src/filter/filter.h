@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 
+#include "base/metrics.h"
 #include "base/result.h"
 #include "filter/rspamd.h"
 
@@ -50,8 +51,11 @@ class Filter {
 
     struct Counts {
         std::uint64_t asked = 0, refused = 0, marked = 0, unchecked = 0;
+        std::size_t under_way = 0;  // now, those that wait for their turn included
+        bool down = false;          // the last one that was asked got no answer
     };
     Counts counts() const;
+    metrics::Histogram::Values times() const;  // of questions that were answered, waiting included
 
   private:
     struct Impl;

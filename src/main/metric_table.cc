@@ -91,6 +91,14 @@ constexpr Description table[] = {
     {"pier_tokens_asked", counter, "", {}, "Times that their issuer was asked."},
     {"pier_tokens_outages", counter, "", {}, "Times that it has not answered."},
 
+    {"pier_filter_up", gauge, "", {}, "0 if the last message that the filter was asked about got no answer. These rows are there where a filter is set."},
+    {"pier_filter_messages", counter, "", {}, "Messages for the filter."},
+    {"pier_filter_refused", counter, "", {}, "Of them, those that were not taken: spam, greylisted, or not checked where filter.when_down is refuse."},
+    {"pier_filter_marked", counter, "", {}, "Those that were taken and marked as spam."},
+    {"pier_filter_unchecked", counter, "", {}, "Those that it did not look at: it was down or full, or they were too large."},
+    {"pier_filter_under_way", gauge, "", {}, "Messages that it looks at now, or that wait for it."},
+    {"pier_filter_seconds", histogram, "seconds", {}, "Time until its answer, waiting for a turn included."},
+
     {"pier_queue_messages", gauge, "", {}, "Messages for other servers that wait. These rows are there where there is a queue."},
     {"pier_queue_held", gauge, "", {}, "Of them, those that the administrator holds."},
     {"pier_queue_destinations", gauge, "", {}, "Destinations that mail waits for."},

@@ -31,6 +31,7 @@ metrics::Page MetricsPage::collect() {
     add_store(page);
     add_disk(page);
     add_back_ends(page);
+    add_filter(page);
     add_queue(page);
     add_watch(page);
     add_process(page);
@@ -226,6 +227,18 @@ void MetricsPage::add_back_ends(metrics::Page& page) const {
         page.add("pier_tokens_asked", tokens.asked);
         page.add("pier_tokens_outages", tokens.outages);
     }
+}
+
+void MetricsPage::add_filter(metrics::Page& page) const {
+    if (from_.filter == nullptr) return;
+    const filter::Filter::Counts filter = from_.filter->counts();
+    page.add("pier_filter_up", filter.down ? 0 : 1);
+    page.add("pier_filter_messages", filter.asked);
+    page.add("pier_filter_refused", filter.refused);
+    page.add("pier_filter_marked", filter.marked);
+    page.add("pier_filter_unchecked", filter.unchecked);
+    page.add("pier_filter_under_way", filter.under_way);
+    page.add("pier_filter_seconds", from_.filter->times());
 }
 
 void MetricsPage::add_queue(metrics::Page& page) const {

@@ -16,6 +16,7 @@
 #include "auth/tokens.h"
 #include "backends/chain.h"
 #include "base/exposition.h"
+#include "filter/filter.h"
 #include "main/config.h"
 #include "main/process_figures.h"
 #include "net/tls.h"
@@ -54,6 +55,7 @@ struct MetricSources {
     const net::Tls* tls = nullptr;
     const backends::Chain* chain = nullptr;
     const auth::Tokens* tokens = nullptr;
+    const filter::Filter* filter = nullptr;
     const queue::MailQueue* queue = nullptr;
     const watch::Watcher* watcher = nullptr;
 };
@@ -76,6 +78,7 @@ class MetricsPage {
     void add_store(metrics::Page& page);
     void add_disk(metrics::Page& page) const;
     void add_back_ends(metrics::Page& page) const;
+    void add_filter(metrics::Page& page) const;
     void add_queue(metrics::Page& page) const;
     void add_watch(metrics::Page& page) const;
     void add_process(metrics::Page& page) const;

@@ -26,6 +26,7 @@ void Running::open_metrics() {
                                          .tls = tls_.get(),
                                          .chain = chain_.get(),
                                          .tokens = tokens_.get(),
+                                         .filter = filter_.get(),
                                          .queue = queue_.get(),
                                          .watcher = watcher_.get()}));
     metrics_ = std::make_unique<serve::MetricsService>([this] { return metrics_page_->collect(); },

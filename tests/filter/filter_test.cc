@@ -92,6 +92,9 @@ TEST(Filter, sends_the_message_and_obeys) {
     EXPECT_EQ(counts.refused, 1u);
     EXPECT_EQ(counts.marked, 1u);
     EXPECT_EQ(counts.unchecked, 0u);
+    EXPECT_EQ(counts.under_way, 0u);
+    EXPECT_FALSE(counts.down);
+    EXPECT_EQ(filter.times().count(), 3u);
 }
 
 TEST(Filter, whoever_is_down_is_chosen_for) {
@@ -111,6 +114,8 @@ TEST(Filter, whoever_is_down_is_chosen_for) {
     EXPECT_EQ(refused.refusal->code, 451);
     EXPECT_EQ(refused.refusal->enhanced, "4.7.1");
     EXPECT_EQ(refuses.counts().unchecked, 1u);
+    EXPECT_TRUE(refuses.counts().down);
+    EXPECT_EQ(refuses.times().count(), 0u);
 }
 
 TEST(Filter, answers_that_are_none_count_as_down) {
