@@ -63,8 +63,8 @@ struct ListenerCounts {
     std::uint64_t octets_in = 0, octets_out = 0;  // of connections that have ended, without TLS's own
 };
 
-// So many more than ServerLimits::connections_max are taken of listeners that do not drain: who floods the mail ports
-// must not keep the administrator from seeing it.
+// So many more than ServerLimits::connections_max are taken of listeners that do not drain: who floods the
+// mail ports must not keep the administrator from seeing it.
 inline constexpr std::size_t administrator_connections = 16;
 
 struct ServerLimits {
