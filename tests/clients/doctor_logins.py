@@ -50,6 +50,9 @@ def accounts(pier):
                      password=app_password(server, "rosa", "sender", "--for", "submission"))
         doctor.login("an app password for another network", "app_password_network", "rosa",
                      password=app_password(server, "rosa", "office", "--from", "10.0.0.0/8"))
+        doctor.login("one who is no master in another's account", "master_refused", "eve*ada", password=PASSWORD)
+        server.cli("account", "change", "ada", "--master", "on")
+        doctor.login("a master user", "", "eve*ada", password=PASSWORD)
         doctor.expect("an account that is asked about by its symptom", "account_disabled", "authentication", "eve")
         doctor.expect("the same, one that is not there", "account_unknown", "authentication", "nobody")
         doctor.expect_nothing("the same, one that is well", "authentication", "ada")
@@ -113,11 +116,12 @@ def back_ends(pier):
         server.stop()
         passwd = server.folder / "passwd"
         change_config(server, ('file = "FILE"', f'file = "{passwd}"'))
-        passwd.write_text(f"bob:{{PLAIN}}{PASSWORD}\n")
+        passwd.write_text(f"bob:{{PLAIN}}{PASSWORD}\ncarl:{{PLAIN}}{PASSWORD}::::::nologin=y\n")
         server.start()
         doctor = Doctor(server)
         doctor.login("a user of a back end", "", "bob", password=PASSWORD)
         doctor.login("a wrong password of one", "wrong_password", "bob", password="guess")
+        doctor.login("whom the back end does not let in", "backend_denies", "carl", password=PASSWORD)
         doctor.login("whom no back end knows", "account_unknown", "nobody")
         passwd.unlink()
         server.cli("reload")    # forgets what was said

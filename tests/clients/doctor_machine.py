@@ -113,6 +113,7 @@ def answers(pier):
             connections.append(socket.create_connection(("127.0.0.1", server.pop3_port)))
             connections[-1].recv(100)
         Doctor(server).expect("a server with all its connections", "connections_full", "refused", "--ca-file", server.ca, beside={"listener_tls_fails"})
+        Doctor(server).login("a login where all connections are taken", "connections_full", "ada", beside=("listener_tls_fails",))
         for connection in connections:
             connection.close()
 
