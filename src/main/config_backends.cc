@@ -4,7 +4,6 @@
 #include <array>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "auth/password.h"
 #include "backends/kinds.h"
@@ -168,18 +167,6 @@ void check_backends(Loaded& loaded) {
         loaded.add(Severity::warning, loaded.place("auth", "scram"),
                    "clients are offered SCRAM, and nobody whom a back end knows can log in with it; take the "
                    "key out");
-}
-
-void check_backend_files(Loaded& loaded) {
-    for (std::size_t index = 0; index < loaded.config.backends.size(); ++index) {
-        const Settings& settings = loaded.config.backends[index];
-        if (settings.kind == backends::Kind::passwd_file &&
-            ::access(settings.passwd_file.file.c_str(), R_OK) != 0)
-            loaded.add(
-                Severity::warning, loaded.place(section_name(index), "file"),
-                fmt::format("can't read {}: until it is there and readable, the back end \"{}\" is out",
-                            settings.passwd_file.file, settings.name));
-    }
 }
 
 bool offers_scram(const Config& config) {

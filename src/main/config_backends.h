@@ -11,7 +11,5 @@ Section backend_section();
 
 // Adds what is wrong across the values of the back ends to loaded.problems.
 void check_backends(Loaded& loaded);
-// The same for what has to be on this machine: files that can be read.
-void check_backend_files(Loaded& loaded);
 
 }  // namespace pier::program

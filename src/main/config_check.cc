@@ -16,8 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "main/config_backends.h"
-#include "main/config_watch.h"
+#include "main/config_files.h"
 #include "net/tls.h"
 
 namespace pier::program {
@@ -151,22 +150,6 @@ void check_client_authorities(Loaded& loaded) {
         loaded.add(Severity::error, place, usable.error().text);
 }
 
-// The issuer's process reads them, when it needs them: until they are right, tokens are not taken.
-void check_oauth_files(Loaded& loaded) {
-    const OauthConfig& oauth = loaded.config.oauth;
-    const std::pair<const char*, const std::string&> files[] = {
-        {"jwks_file", oauth.jwks_file},
-        {"client_secret_file", oauth.client_secret_file},
-        {"ca_file", oauth.ca_file}};
-    for (const auto& [key, file] : files)
-        if (!file.empty() && ::access(file.c_str(), R_OK) != 0)
-            loaded.add(
-                Severity::warning, loaded.place("oauth", key),
-                fmt::format("can't read {}: until it is there and readable, logins by token are told to "
-                            "come back later",
-                            file));
-}
-
 void check_certificates(Loaded& loaded) {
     const Config& config = loaded.config;
     if (config.tls.configured())
@@ -217,9 +200,7 @@ void check_listeners(Loaded& loaded, const std::optional<Identity>& who) {
 void check_machine(Loaded& loaded) {
     check_certificates(loaded);
     check_client_authorities(loaded);
-    check_oauth_files(loaded);
-    check_backend_files(loaded);
-    check_watch_files(loaded);
+    check_named_files(loaded);
     const auto who = server_identity(loaded);
     check_listeners(loaded, who);
     if (!who) return;

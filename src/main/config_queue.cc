@@ -20,6 +20,12 @@ constexpr std::array tls_words{"none"sv, "opportunistic"sv, "required"sv};
 constexpr std::array trust_ad_words{"automatic"sv, "on"sv, "off"sv};
 constexpr std::size_t host_octets_max = 260, user_octets_max = 500, servers_max = 8, addresses_max = 2;
 
+bool is_address(const std::string& text) {
+    boost::system::error_code error;
+    boost::asio::ip::make_address(text, error);
+    return !error;
+}
+
 // "host", "host:port", "192.0.2.1:25", "[2001:db8::1]:25"; absent: it is none of these.
 std::optional<queue::Smarthost> parse_smarthost(std::string_view text) {
     queue::Smarthost smarthost;
@@ -133,12 +139,17 @@ void check_queue(Loaded& loaded) {
     if (queue.smarthost_user.empty() != queue.smarthost_password_file.empty())
         loaded.add(Severity::error, loaded.place("queue", "smarthost_user"),
                    "queue.smarthost_user and queue.smarthost_password_file belong together; give both");
-    for (const std::string& address : queue.source_addresses) {
-        boost::system::error_code error;
-        boost::asio::ip::make_address(address, error);
-        if (error)
+    for (const std::string& address : queue.source_addresses)
+        if (!is_address(address))
             loaded.add(Severity::error, loaded.place("queue", "source_addresses"),
                        fmt::format("queue.source_addresses: \"{}\" is no IP address", address));
+    for (const std::string& server : queue.dns_servers) {
+        const auto with_port = parse_smarthost(server);
+        if (!is_address(server) && !(with_port && is_address(with_port->host)))
+            loaded.add(Severity::error, loaded.place("queue", "dns_servers"),
+                       fmt::format("queue.dns_servers: \"{}\" is no IP address; write it as \"127.0.0.1\" or "
+                                   "\"[::1]:5353\"",
+                                   server));
     }
     if (queue.delay_notice_after.count() != 0 && queue.delay_notice_after >= queue.give_up_after)
         loaded.add(Severity::warning, loaded.place("queue", "delay_notice_after"),

@@ -6,10 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "backends/secret_file.h"
 #include "main/config_fields.h"
 #include "main/probe_targets.h"
-#include "watch/probe_tls.h"
 
 namespace pier::program {
 namespace {
@@ -312,27 +310,6 @@ void check_watch(Loaded& loaded) {
     for (std::size_t index = 0; index < watch.canaries.size(); ++index)
         check_canary(loaded, index, canaries);
     check_thresholds(loaded);
-}
-
-void check_watch_files(Loaded& loaded) {
-    const WatchConfig& watch = loaded.config.watch;
-    const auto check_secret = [&](const std::string& section, const std::string& file) {
-        if (file.empty()) return;
-        if (const auto secret = backends::read_secret(file, "password_file"); !secret)
-            loaded.add(Severity::error, loaded.place(section, "password_file"), secret.error().text);
-    };
-    const auto check_authorities = [&](const std::string& section, const std::string& file) {
-        if (file.empty()) return;
-        if (const auto trust = watch::TlsTrust::load(file); !trust)
-            loaded.add(Severity::error, loaded.place(section, "ca_file"), trust.error().text);
-    };
-    check_authorities("watch", watch.ca_file);
-    for (std::size_t index = 0; index < watch.targets.size(); ++index) {
-        check_secret(target_section(index), watch.targets[index].password_file);
-        check_authorities(target_section(index), watch.targets[index].ca_file);
-    }
-    for (std::size_t index = 0; index < watch.canaries.size(); ++index)
-        check_secret(canary_section(index), watch.canaries[index].password_file);
 }
 
 bool watches(const Config& config) {

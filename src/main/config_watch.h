@@ -1,5 +1,5 @@
-// What the file says in [watch], [[watch.target]] and [[watch.canary]], and which ports are meant by it. Pure
-// but for check_watch_files(). What is made from it is in watch_plan.h.
+// What the file says in [watch], [[watch.target]] and [[watch.canary]], and which ports are meant by it.
+// Pure. What is made from it is in watch_plan.h.
 #pragma once
 
 #include <string>
@@ -20,8 +20,6 @@ Section watch_canary_section();
 
 // Adds what is wrong across their values to loaded.problems.
 void check_watch(Loaded& loaded);
-// The files that they name. For check_machine().
-void check_watch_files(Loaded& loaded);
 
 // One port, or what is missing to know which.
 Result<watch::Target> watched_target(const WatchTargetConfig& target);

@@ -162,6 +162,33 @@ TEST_F(Usage, CheckLooksAtFoldersAndLeavesThoseOfSocketsToTheServer) {
                   folder_.string()));
 }
 
+TEST_F(Usage, CheckReadsThePasswordsAndAuthoritiesThatAreNamed) {
+    write("empty", "\n");
+    write("pier.toml",
+          "[server]\ndata_folder = \"data\"\nuser = \"\"\n[admin]\nsocket = \"s\"\n"
+          "[queue]\nsmarthost = \"mail.example:587\"\nsmarthost_user = \"us\"\n"
+          "smarthost_password_file = \"none\"\ndns_servers = [\"127.0.0.1:53\", \"::1\", \"[::1]:53\"]\n"
+          "[[backend]]\nname = \"db\"\nkind = \"sql\"\nconnection = \"host=localhost\"\n"
+          "password_query = \"SELECT password FROM users WHERE name = %u\"\npassword_file = \"empty\"\n"
+          "[[listener]]\naddress = \"127.0.0.1\"\nport = 0\n");
+    const Ran warned = run({"check"});
+    EXPECT_EQ(warned.code, 1) << warned.out;
+    EXPECT_THAT(warned.out, HasSubstr(":9:1: warning: read " + path("none") +
+                                      " (smarthost_password_file): No such file or directory: until that is "
+                                      "mended, mail for the smarthost waits\n"));
+    EXPECT_THAT(warned.out, HasSubstr(":16:1: warning: the first line of " + path("empty")));
+    EXPECT_THAT(warned.out, HasSubstr("the back end \"db\" is out\n"));
+
+    write("pier.toml",
+          "[server]\ndata_folder = \"data\"\nuser = \"\"\n[admin]\nsocket = \"s\"\n"
+          "[queue]\nca_file = \"empty\"\ndns_servers = [\"localhost\"]\n"
+          "[[listener]]\naddress = \"127.0.0.1\"\nport = 0\n");
+    const Ran wrong = run({"check"});
+    EXPECT_EQ(wrong.code, 2) << wrong.out;
+    EXPECT_THAT(wrong.out, HasSubstr(":7:1: error: "));
+    EXPECT_THAT(wrong.out, HasSubstr(":8:1: error: queue.dns_servers: \"localhost\" is no IP address"));
+}
+
 TEST_F(Usage, CheckFindsAKeyThatDoesNotBelongToItsCertificate) {
     const std::string make =
         "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=localhost -keyout {0}/{1}.key -out "
