@@ -173,7 +173,7 @@ TEST_F(Usage, CheckReadsThePasswordsAndAuthoritiesThatAreNamed) {
           "[[listener]]\naddress = \"127.0.0.1\"\nport = 0\n");
     const Ran warned = run({"check"});
     EXPECT_EQ(warned.code, 1) << warned.out;
-    EXPECT_THAT(warned.out, HasSubstr(":9:1: warning: read " + path("none") +
+    EXPECT_THAT(warned.out, HasSubstr(":9:1: warning: cannot read " + path("none") +
                                       " (smarthost_password_file): No such file or directory: until that is "
                                       "mended, mail for the smarthost waits\n"));
     EXPECT_THAT(warned.out, HasSubstr(":16:1: warning: the first line of " + path("empty")));
