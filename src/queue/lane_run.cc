@@ -224,6 +224,9 @@ bool LaneRun::take_job(const std::string& server) {
 void LaneRun::remember(Outcome trouble) {
     if (trouble_ && trouble_->kind == Outcome::Kind::deferred && trouble.kind == Outcome::Kind::failed)
         return;
+    // What one server has said tells more than that another one was not reached.
+    if (trouble_ && trouble_->kind == trouble.kind && !trouble_->server.empty() && trouble.server.empty())
+        return;
     trouble_ = std::move(trouble);
 }
 

@@ -446,12 +446,20 @@ int ftruncate(int fd, off_t octets) noexcept {
     return done;
 }
 int ftruncate64(int fd, off64_t octets) noexcept __attribute__((alias("ftruncate")));
-// RocksDB alone uses it, beyond the end of its files, whose size stays.
+// RocksDB keeps the size of its files. Without flags (the kept measurements) a file may become longer, by
+// zeros.
 int fallocate(int fd, int mode, off_t offset, off_t octets) {
     PIER_REAL(fallocate);
     if (fails(next_fault(Call::allocate))) return -1;
-    if (Journal::get().on() && (mode & FALLOC_FL_KEEP_SIZE) == 0) std::abort();
-    return libc(fd, mode, offset, octets);
+    Journal& journal = Journal::get();
+    const auto lock = journal.lock();
+    const int done = libc(fd, mode, offset, octets);
+    if (done != 0 || !journal.on() || mode == FALLOC_FL_KEEP_SIZE) return done;
+    if (mode != 0) std::abort();
+    struct stat status {};
+    if (Journal::named(fd, status))
+        journal.note(Op::truncate, status.st_ino, "", static_cast<std::uint64_t>(status.st_size));
+    return done;
 }
 int fallocate64(int fd, int mode, off64_t offset, off64_t octets) __attribute__((alias("fallocate")));
 

@@ -296,6 +296,14 @@ TEST(Transport, nobody_there_fails_the_lane_and_no_job_is_taken) {
     EXPECT_EQ(lane->asked(), 0);
 }
 
+TEST(Transport, what_one_host_has_said_counts_more_than_that_another_is_not_there) {
+    ScriptedServer first(Behaviour{.greeting = "450 4.3.2 later"});
+    World world(first.port(), 2);
+    const auto lane = world.run(jobs_of(job_to({"bob"})));
+    EXPECT_THAT(lane->outcomes(), ElementsAre("lane: deferred 450 4.3.2"));
+    EXPECT_EQ(lane->last().server, "mx1.example.org [127.0.0.1]");
+}
+
 TEST(Transport, a_host_that_greets_with_5xx_alone_is_tried_again_later) {
     ScriptedServer server(Behaviour{.greeting = "554 5.7.1 you are on a list"});
     World world(server.port());
