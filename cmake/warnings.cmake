@@ -12,6 +12,8 @@ if(NOT PIER_SANITIZE)
     # An index out of range ends the process in place of reading what lies behind.
     target_compile_definitions(pier_options INTERFACE _GLIBCXX_ASSERTIONS)
     # Indirect branches and returns only to where the program means to go (x86, ARM); a stack that cannot leap over its guard page.
+    # Clang takes those of another processor, and then warns of them.
+    set(CMAKE_REQUIRED_FLAGS -Werror)
     foreach(flag -fcf-protection=full -mbranch-protection=standard -fstack-clash-protection)
         string(MAKE_C_IDENTIFIER "PIER_HAS${flag}" has)
         check_cxx_compiler_flag(${flag} ${has})
@@ -19,6 +21,7 @@ if(NOT PIER_SANITIZE)
             target_compile_options(pier_options INTERFACE ${flag})
         endif()
     endforeach()
+    unset(CMAKE_REQUIRED_FLAGS)
 else()
     target_compile_options(pier_options INTERFACE -fsanitize=${PIER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(pier_options INTERFACE -fsanitize=${PIER_SANITIZE})
