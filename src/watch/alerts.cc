@@ -180,7 +180,8 @@ std::optional<Change> Alerts::wants(const Kept& kept, Time now) const {
 
 bool Alerts::may_be_told(const Kept& kept, bool quiet) const {
     const Alert& alert = kept.alert;
-    const Severity about = alert.state == AlertState::ill ? alert.severity : alert.told.value_or(Severity::note);
+    const Severity about =
+        alert.state == AlertState::ill ? alert.severity : alert.told.value_or(Severity::note);
     return !quiet || about == Severity::critical;
 }
 

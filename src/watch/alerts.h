@@ -1,7 +1,7 @@
 // Who is told of what was seen, and when: takes every observation, knows of each thing whether it is ill, and
 // gives out what is to be told. One look proves nothing where the observation says so, on the way down as on
-// the way up; what goes back and forth is held; what falls ill together is told together; quiet hours let only
-// what is critical through.
+// the way up; what goes back and forth is held; what falls ill together is told together; quiet hours let
+// only what is critical through.
 //
 //   Alerts alerts(rules);
 //   alerts.observe(observation, now);            // after each look
@@ -134,7 +134,7 @@ class Alerts {
     bool may_be_told(const Kept& kept, bool quiet) const;
     void mark_told(Kept& kept, Change change, Time now);
 
-    const AlertRules rules_;
+    AlertRules rules_;
     std::map<std::string, Kept, std::less<>> kept_;
     std::uint64_t dropped_ = 0, revision_ = 0;
 };

@@ -39,8 +39,8 @@ std::string text_of(const json::object& from, std::string_view name) {
 json::object to_json(const Alert& alert) {
     json::value acknowledged;
     if (const auto& known = alert.acknowledged)
-        acknowledged =
-            json::object{{"by", known->by}, {"at", micros(known->at)}, {"until", micros_or_null(known->until)}};
+        acknowledged = json::object{
+            {"by", known->by}, {"at", micros(known->at)}, {"until", micros_or_null(known->until)}};
     return {{"key", alert.key},
             {"group", alert.group},
             {"ill", alert.state == AlertState::ill},
@@ -90,8 +90,8 @@ std::string Alerts::save() const {
 
 Result<void> Alerts::load(std::string_view text, Time now) {
     const auto corrupt = [](std::string_view why) {
-        return Error(ErrorKind::corrupt, "the saved alerts can't be read (" + std::string(why) +
-                                             "); what is ill is told anew");
+        return Error(ErrorKind::corrupt,
+                     "the saved alerts can't be read (" + std::string(why) + "); what is ill is told anew");
     };
     boost::system::error_code failure;
     const json::value saved = json::parse(text, failure);

@@ -36,8 +36,7 @@ bool is_over(Change change) {
 // "RESOLVED", if all of it is over; else its severity.
 std::string_view headline(const Notice& notice) {
     for (const Transition& one : notice.transitions)
-        if (!is_over(one.change))
-            return notice.severity() == Severity::critical ? "CRITICAL" : "WARNING";
+        if (!is_over(one.change)) return notice.severity() == Severity::critical ? "CRITICAL" : "WARNING";
     return "RESOLVED";
 }
 
@@ -51,9 +50,8 @@ json::object to_json(const Transition& transition) {
             {"step", clean(alert.step)},
             {"since", to_rfc3339(alert.since)},
             {"flapping", alert.flapping},
-            {"acknowledged_by", alert.acknowledged
-                                    ? json::value(json::string(clean(alert.acknowledged->by)))
-                                    : json::value()}};
+            {"acknowledged_by",
+             alert.acknowledged ? json::value(json::string(clean(alert.acknowledged->by))) : json::value()}};
 }
 
 }  // namespace
@@ -61,7 +59,8 @@ json::object to_json(const Transition& transition) {
 NoticeMail notice_mail(const Notice& notice, std::string_view server) {
     NoticeMail mail;
     const std::size_t more = notice.transitions.size() - 1;
-    std::string subject = fmt::format("[{}] {}", headline(notice), clean(notice.transitions.front().alert.what));
+    std::string subject =
+        fmt::format("[{}] {}", headline(notice), clean(notice.transitions.front().alert.what));
     if (more > 0) subject += fmt::format(" (and {} more)", more);
     mail.subject = ascii(printable(subject, subject_octets_max));
     for (const Transition& one : notice.transitions) {
@@ -69,11 +68,10 @@ NoticeMail notice_mail(const Notice& notice, std::string_view server) {
         mail.body += fmt::format("{}: {}\n", to_string(one.change), clean(alert.what));
         if (!alert.evidence.empty()) mail.body += fmt::format("  seen:  {}\n", clean(alert.evidence));
         if (!alert.step.empty()) mail.body += fmt::format("  next:  {}\n", clean(alert.step));
-        mail.body += fmt::format("  {}  {}, since {}{}\n\n", is_over(one.change) ? "was:   " : "is:    ",
-                                 to_string(alert.severity), to_rfc3339(alert.since),
-                                 alert.flapping ? ", back and forth" : "");
-        if (!is_over(one.change))
-            mail.body += fmt::format("  pier alert ack {}\n\n", clean(alert.key));
+        mail.body += fmt::format("  {}  {}, since {}{}\n\n",
+                                 is_over(one.change) ? "was:   " : "is:    ", to_string(alert.severity),
+                                 to_rfc3339(alert.since), alert.flapping ? ", back and forth" : "");
+        if (!is_over(one.change)) mail.body += fmt::format("  pier alert ack {}\n\n", clean(alert.key));
     }
     mail.body += fmt::format("-- \n{}\n", clean(server));
     return mail;
@@ -110,11 +108,10 @@ std::string notice_for_alertmanager(const Notice& notice, std::string_view serve
         const Alert& alert = one.alert;
         // Labels say which alert it is: nothing that changes meanwhile is one.
         alerts.push_back(json::object{
-            {"labels",
-             json::object{{"alertname", "pier"},
-                          {"instance", clean(server)},
-                          {"key", clean(alert.key)},
-                          {"group", clean(notice.group)}}},
+            {"labels", json::object{{"alertname", "pier"},
+                                    {"instance", clean(server)},
+                                    {"key", clean(alert.key)},
+                                    {"group", clean(notice.group)}}},
             {"annotations", json::object{{"severity", to_string(alert.severity)},
                                          {"summary", clean(alert.what)},
                                          {"description", clean(alert.evidence)},

@@ -11,7 +11,9 @@ constexpr std::size_t time_octets = 5, both_octets = 2 * time_octets + 1;
 
 // "07:30"
 std::optional<std::chrono::minutes> time_of_day(std::string_view text) {
-    const auto digit = [&](std::size_t at) { return text[at] >= '0' && text[at] <= '9' ? text[at] - '0' : -1; };
+    const auto digit = [&](std::size_t at) {
+        return text[at] >= '0' && text[at] <= '9' ? text[at] - '0' : -1;
+    };
     if (text.size() != time_octets || text[2] != ':') return {};
     for (const std::size_t at : {0U, 1U, 3U, 4U})
         if (digit(at) < 0) return {};

@@ -1,5 +1,5 @@
-// Hours of the day in which only what is critical is told, as "22:00-07:00". Which time of the day it is where
-// the administrator lives, the caller knows. Pure; any thread.
+// Hours of the day in which only what is critical is told, as "22:00-07:00". Which time of the day it is
+// where the administrator lives, the caller knows. Pure; any thread.
 #pragma once
 
 #include <chrono>
