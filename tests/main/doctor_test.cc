@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "main/doctor/diagnosis.h"
-#include "main/doctor/sockets.h"
 
 namespace pier::program::doctor {
 namespace {
@@ -63,7 +62,7 @@ TEST(Doctor, finds_nothing_where_nothing_is_wrong) {
     facts.disk = disk();
     facts.clock = ClockFacts{.synchronised = true, .newest_file = {}};
     facts.machine = MachineFacts{8 * gib, 4 * gib, 20000, 11000};
-    facts.firewall = Firewall{};
+    facts.firewall = watch::Firewall{};
     facts.filter = FilterFacts{"127.0.0.1:11333", "", false};
     EXPECT_THAT(codes(facts), IsEmpty());
 }
@@ -74,7 +73,7 @@ TEST(Doctor, a_server_that_is_down_and_a_port_that_another_has) {
     EXPECT_THAT(codes(facts), ElementsAre("server_down"));
     ListenerFacts listener = pop3();
     listener.of_server = false;
-    listener.holder = Holder{812, "nginx"};
+    listener.holder = watch::Holder{812, "nginx"};
     facts.listeners = {listener};
     const auto findings = diagnose(facts, {});
     ASSERT_EQ(findings.size(), 2u);
@@ -253,66 +252,6 @@ TEST(Doctor, a_login_by_its_gates) {
     EXPECT_EQ(findings[0].severity, Severity::warning);
     EXPECT_EQ(findings[1].severity, Severity::critical);
     EXPECT_EQ(findings[1].step, "pier account passwd ada");
-}
-
-TEST(Doctor, sockets_that_listen) {
-    const auto sockets = parse_proc_tcp(
-        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-        "   0: 0100007F:006E 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 "
-        "0\n"
-        "   1: 0100007F:006E 0100007F:D2F0 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 "
-        "0\n"
-        "   2: 00000000000000000000000000000000:03E3 00000000000000000000000000000000:0000 0A "
-        "00000000:00000000 "
-        "00:00000000 00000000     0        0 99 1 0\n"
-        "nonsense\n   3: XX:YY 0:0 0A 0:0 0:0 0 0 0 1\n");
-    ASSERT_EQ(sockets.size(), 2u);
-    EXPECT_EQ(sockets[0].address.to_string(), "127.0.0.1");
-    EXPECT_EQ(sockets[0].port, 110);
-    EXPECT_EQ(sockets[0].inode, 4711u);
-    EXPECT_EQ(sockets[1].address.to_string(), "::");
-    EXPECT_EQ(sockets[1].port, 995);
-    EXPECT_TRUE(covers(sockets[0], boost::asio::ip::make_address("127.0.0.1")));
-    EXPECT_FALSE(covers(sockets[0], boost::asio::ip::make_address("127.0.0.2")));
-    EXPECT_TRUE(covers(sockets[1], boost::asio::ip::make_address("127.0.0.2")));
-}
-
-// As nft 1.0.6 prints them.
-TEST(Doctor, rules_of_nftables) {
-    const auto firewall = [](const std::string& policy, const std::string& rules) {
-        return parse_nft(
-                   R"({"nftables":[{"metainfo":{"version":"1.0.6"}},{"table":{"family":"inet","name":"filter"}},
-            {"chain":{"family":"inet","table":"filter","name":"input","type":"filter","hook":"input","prio":0,"policy":")" +
-                   policy +
-                   R"("}},{"chain":{"family":"inet","table":"filter","name":"output","hook":"output","policy":"drop"}})" +
-                   rules + "]}")
-            .value();
-    };
-    const auto rule = [](const std::string& expressions) {
-        return R"(,{"rule":{"family":"inet","table":"filter","chain":"input","expr":[)" + expressions + "]}}";
-    };
-    const std::string port =
-        R"({"match":{"op":"==","left":{"payload":{"protocol":"tcp","field":"dport"}},"right":)";
-    const std::string drop = R"({"drop":null})", accept = R"({"accept":null})";
-    EXPECT_EQ(refusal_of(firewall("accept", ""), 110), "");
-    EXPECT_THAT(refusal_of(firewall("drop", ""), 110), HasSubstr("policy drop"));
-    const std::string dropped = rule(port + "995}}," + drop);
-    EXPECT_THAT(refusal_of(firewall("accept", dropped), 995), HasSubstr("inet filter input"));
-    EXPECT_EQ(refusal_of(firewall("accept", dropped), 110), "");
-    const std::string let_in = rule(port + R"({"set":[25,{"range":[110,143]}]}}},)" + accept);
-    EXPECT_EQ(refusal_of(firewall("drop", let_in), 25), "");
-    EXPECT_EQ(refusal_of(firewall("drop", let_in), 120), "");
-    EXPECT_NE(refusal_of(firewall("drop", let_in), 995), "");
-    EXPECT_NE(refusal_of(firewall("accept", rule(port + R"(110}},{"reject":{"type":"tcp reset"}})")), 110),
-              "");
-    // Who drops what comes from one address says nothing of the others.
-    const std::string of_one =
-        R"({"match":{"op":"==","left":{"payload":{"protocol":"ip","field":"saddr"}},"right":"192.0.2.1"}},)";
-    EXPECT_EQ(refusal_of(firewall("accept", rule(of_one + drop)), 110), "");
-    EXPECT_NE(refusal_of(firewall("drop", rule(of_one + accept)), 110), "");
-    for (const char* nonsense : {"", "nonsense", "[]", "{}", R"({"nftables":1})"})
-        EXPECT_FALSE(parse_nft(nonsense)) << nonsense;
-    EXPECT_TRUE(parse_nft(R"({"nftables":[1,{"rule":1},{"chain":{"hook":7}},{"rule":{"expr":7}}]})"));
 }
 
 }  // namespace

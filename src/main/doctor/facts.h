@@ -12,8 +12,9 @@
 #include <boost/json/object.hpp>
 
 #include "base/time.h"
-#include "main/doctor/firewall.h"
 #include "main/domain_records.h"
+#include "watch/firewall.h"
+#include "watch/listening.h"
 #include "watch/probe.h"
 
 namespace pier::program::doctor {
@@ -23,22 +24,16 @@ struct ConfigProblem {
     std::string place, text;
 };
 
-// The process behind a port. Its name may be hidden from who asks.
-struct Holder {
-    int pid = 0;  // 0: not known
-    std::string program;
-};
-
 struct ListenerFacts {
     std::string name, where;  // "pop3-110", "127.0.0.1:110"
     std::uint16_t port = 0;
-    bool needs_rights = false;       // only root may open it, and who asks is not
-    std::string address_problem;     // why the address cannot be listened at; empty: it can
-    bool listened = false;           // somebody listens there
-    std::optional<Holder> holder{};  // who that is, if it could be found out
-    bool of_server = false;          // the running server says that it does
-    bool excludes_us = false;        // its networks do not include where we would come from
-    bool admits_client = true;       // they include the client who was asked about
+    bool needs_rights = false;              // only root may open it, and who asks is not
+    std::string address_problem;            // why the address cannot be listened at; empty: it can
+    bool listened = false;                  // somebody listens there
+    std::optional<watch::Holder> holder{};  // who that is, if it could be found out
+    bool of_server = false;                 // the running server says that it does
+    bool excludes_us = false;               // its networks do not include where we would come from
+    bool admits_client = true;              // they include the client who was asked about
     std::optional<watch::Probe> probe{};
 };
 
@@ -121,7 +116,7 @@ struct Facts {
     std::vector<ListenerFacts> listeners;
     bool takes_mail_from_world = false;       // there is a listener for smtp
     std::vector<watch::Probe> asked_targets;  // HOST:PORT of the command
-    std::optional<Firewall> firewall;
+    std::optional<watch::Firewall> firewall;
     std::vector<CertificateFacts> certificates;
     std::optional<ClockFacts> clock;
     std::optional<DiskFacts> disk;

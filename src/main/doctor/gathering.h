@@ -43,7 +43,7 @@ void probe_listeners(const Config& config, const watch::TlsTrust& trust,
                      std::vector<ListenerFacts>& listeners);
 std::vector<watch::Probe> probe_targets(const std::vector<ProbeTarget>& targets,
                                         const watch::TlsTrust& trust);
-Firewall firewall_facts();
+watch::Firewall firewall_facts();
 ServerFacts server_facts(const Config& config, const Request& request);
 std::vector<CertificateFacts> certificate_facts(const Config& config);
 ClockFacts clock_facts(const std::string& data_folder);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "main/doctor/gathering.h"
-#include "main/doctor/sockets.h"
+#include "watch/listening.h"
 #include "watch/prober.h"
 
 namespace pier::program::doctor {
@@ -56,7 +56,7 @@ bool is_listed(const ServerFacts& server, const std::string& name) {
     return all != nullptr && all->is_object() && all->as_object().contains(name);
 }
 
-ListenerFacts facts_of(const ListenerConfig& listener, const std::vector<ListeningSocket>& sockets,
+ListenerFacts facts_of(const ListenerConfig& listener, const std::vector<watch::ListeningSocket>& sockets,
                        const ServerFacts& server, const About& about) {
     ListenerFacts out{.name = listener.name,
                       .where = fmt::format("{}:{}", listener.address, listener.port),
@@ -65,10 +65,10 @@ ListenerFacts facts_of(const ListenerConfig& listener, const std::vector<Listeni
     out.needs_rights = ::geteuid() != 0 && listener.port < unprivileged_port_min();
     for (const IpAddress& address : addresses_of(listener)) {
         if (out.address_problem.empty()) out.address_problem = address_problem(address);
-        for (const ListeningSocket& socket : sockets) {
-            if (socket.port != listener.port || !covers(socket, address)) continue;
+        for (const watch::ListeningSocket& socket : sockets) {
+            if (socket.port != listener.port || !watch::covers(socket, address)) continue;
             out.listened = true;
-            if (!out.holder) out.holder = holder_of(socket.inode);
+            if (!out.holder) out.holder = watch::holder_of(socket.inode);
         }
         const IpAddress us =
             address.is_unspecified() ? IpAddress(boost::asio::ip::address_v4::loopback()) : address;
@@ -104,7 +104,7 @@ bool turns_all_away(const ServerFacts& server) {
 std::vector<ListenerFacts> listener_facts(const Config& config, const ServerFacts& server,
                                           const About& about) {
     std::vector<ListenerFacts> out;
-    const auto sockets = listening_sockets();
+    const auto sockets = watch::listening_sockets();
     for (const ListenerConfig& listener : config.listeners) {
         if (!listener.path.empty() || listener.port == 0) continue;
         ListenerFacts one = facts_of(listener, sockets, server, about);
@@ -148,12 +148,12 @@ void probe_listeners(const Config& config, const watch::TlsTrust& trust,
         whose[i]->probe = std::move(probes[i]);
 }
 
-Firewall firewall_facts() {
+watch::Firewall firewall_facts() {
     constexpr int no_program = 127;
     // popen(3) runs a shell; nothing in the line comes from anybody.
     std::unique_ptr<FILE, int (*)(FILE*)> pipe(
         ::popen("PATH=$PATH:/usr/sbin:/sbin LC_ALL=C nft -j list ruleset 2>&1", "r"), ::pclose);
-    if (!pipe) return {.unknown = std::strerror(errno), .rules = {}, .policy = {}};
+    if (!pipe) return {.unknown = std::strerror(errno), .chains = {}};
     std::string text;
     std::array<char, 16384> block;
     while (text.size() < firewall_octets_max)
@@ -166,11 +166,10 @@ Firewall firewall_facts() {
         const bool missing = WIFEXITED(status) && WEXITSTATUS(status) == no_program;
         return {
             .unknown = missing ? "there is no program nft on this machine" : text.substr(0, text.find('\n')),
-            .rules = {},
-            .policy = {}};
+            .chains = {}};
     }
-    auto parsed = parse_nft(text);
-    if (!parsed) return {.unknown = parsed.error().text, .rules = {}, .policy = {}};
+    auto parsed = watch::parse_nft(text);
+    if (!parsed) return {.unknown = parsed.error().text, .chains = {}};
     return std::move(*parsed);
 }
 

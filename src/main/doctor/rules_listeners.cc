@@ -9,7 +9,7 @@
 namespace pier::program::doctor {
 namespace {
 
-std::string text_of(const Holder& holder) {
+std::string text_of(const watch::Holder& holder) {
     return holder.program.empty() ? "a process that this user may not look into"
                                   : fmt::format("{} (process {})", holder.program, holder.pid);
 }

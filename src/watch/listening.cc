@@ -1,19 +1,24 @@
-#include "main/doctor/sockets.h"
+#include "watch/listening.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
-namespace pier::program::doctor {
+namespace pier::watch {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr std::string_view listening = "0A";
+// A line has some 150 octets, and connections have lines too.
+constexpr std::size_t proc_octets_max = 64 << 20;
 
 // "0100007F": groups of four octets, each in the machine's order, which is little-endian on all that Pier
 // runs on.
@@ -49,7 +54,7 @@ std::string first_line(const fs::path& file) {
 std::vector<ListeningSocket> parse_proc_tcp(std::string_view text) {
     std::vector<ListeningSocket> out;
     std::istringstream lines{std::string(text)};
-    for (std::string line; std::getline(lines, line);) {
+    for (std::string line; out.size() < listening_sockets_max && std::getline(lines, line);) {
         std::istringstream words(line);
         std::string number, local, remote, state, queues, timer, retransmits, user, timeout;
         ListeningSocket socket;
@@ -69,19 +74,50 @@ std::vector<ListeningSocket> parse_proc_tcp(std::string_view text) {
 }
 
 bool covers(const ListeningSocket& socket, const IpAddress& address) {
-    return socket.address == address || socket.address.is_unspecified() || address.is_unspecified();
+    if (socket.address == address || address.is_unspecified()) return true;
+    // One at :: may take IPv4 too.
+    return socket.address.is_unspecified() && (socket.address.is_v6() || address.is_v4());
 }
 
-std::vector<ListeningSocket> listening_sockets() {
+ListeningFiles::ListeningFiles()
+    : v4_(::open("/proc/net/tcp", O_RDONLY | O_CLOEXEC)),
+      v6_(::open("/proc/net/tcp6", O_RDONLY | O_CLOEXEC)) {}
+
+ListeningFiles::~ListeningFiles() {
+    for (const int fd : {v4_, v6_})
+        if (fd >= 0) ::close(fd);
+}
+
+std::vector<ListeningSocket> ListeningFiles::read() const {
     std::vector<ListeningSocket> out;
-    for (const char* file : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-        std::ifstream in(file);
-        std::ostringstream text;
-        text << in.rdbuf();
-        const auto some = parse_proc_tcp(text.str());
+    for (const int fd : {v4_, v6_}) {
+        if (fd < 0) continue;
+        std::string text;
+        std::array<char, 16384> block;
+        while (text.size() < proc_octets_max) {
+            const ssize_t n = ::pread(fd, block.data(), block.size(), static_cast<off_t>(text.size()));
+            if (n <= 0) break;
+            text.append(block.data(), static_cast<std::size_t>(n));
+        }
+        const auto some = parse_proc_tcp(text);
         out.insert(out.end(), some.begin(), some.end());
     }
     return out;
+}
+
+std::vector<ListeningSocket> listening_sockets() {
+    return ListeningFiles().read();
+}
+
+std::optional<bool> holds(int pid, std::uint64_t inode) {
+    const std::string wanted = fmt::format("socket:[{}]", inode);
+    std::error_code hidden;
+    for (fs::directory_iterator file(fmt::format("/proc/{}/fd", pid), hidden), end; !hidden && file != end;
+         file.increment(hidden)) {
+        std::error_code gone;
+        if (fs::read_symlink(file->path(), gone) == wanted) return true;
+    }
+    return hidden ? std::nullopt : std::optional(false);
 }
 
 std::optional<Holder> holder_of(std::uint64_t inode) {
@@ -90,15 +126,10 @@ std::optional<Holder> holder_of(std::uint64_t inode) {
     for (const auto& process : fs::directory_iterator("/proc", error)) {
         const std::string name = process.path().filename();
         if (name.empty() || name.find_first_not_of("0123456789") != std::string::npos) continue;
-        std::error_code hidden;
-        for (fs::directory_iterator file(process.path() / "fd", hidden), end; !hidden && file != end;
-             file.increment(hidden)) {
-            std::error_code gone;
-            if (fs::read_symlink(file->path(), gone) == wanted)
-                return Holder{std::stoi(name), first_line(process.path() / "comm")};
-        }
+        if (holds(std::stoi(name), inode).value_or(false))
+            return Holder{std::stoi(name), first_line(process.path() / "comm")};
     }
     return std::nullopt;
 }
 
-}  // namespace pier::program::doctor
+}  // namespace pier::watch
