@@ -26,6 +26,7 @@ PARSERS = {
     "mta_sts": ["queue/mta_sts.cc"],
     "filtered_mail": ["delivery/incoming_header.cc", "delivery/srs.cc", "filter/rspamd.cc"],
     "header": ["wire/header.cc", "wire/address_list.cc"],
+    "ports": ["watch/listening.cc", "watch/firewall.cc", "watch/drift.cc"],
     "probe_dialogues": ["watch/pop3_dialogue.cc", "watch/imap_dialogue.cc", "watch/smtp_dialogue.cc"],
     "tokens": ["auth/jwt.cc", "auth/jwk.cc", "auth/token_claims.cc", "auth/introspection.cc"],
     "smtp_session": ["smtp/session.cc", "smtp/commands.cc", "smtp/reply.cc", "smtp/hops.cc"],

@@ -132,6 +132,12 @@ if(TARGET pier)
         pier_program_test(watched_${part} LABEL clients SECONDS 300
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/watched.py --pier $<TARGET_FILE:pier> ${part})
     endforeach()
+    pier_program_test(ports LABEL clients SECONDS 300
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/ports.py --pier $<TARGET_FILE:pier>)
+    foreach(part channels vitals)
+        pier_program_test(alerts_${part} LABEL clients SECONDS 600
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/alerts.py --pier $<TARGET_FILE:pier> ${part})
+    endforeach()
     foreach(group logins machine mail)
         pier_program_test(doctor_${group} LABEL clients SECONDS 900
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/doctor.py --pier $<TARGET_FILE:pier>

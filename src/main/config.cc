@@ -10,6 +10,7 @@
 
 #include "backends/kinds.h"
 #include "main/config_acme.h"
+#include "main/config_alerts.h"
 #include "main/config_backends.h"
 #include "main/config_delivery.h"
 #include "main/config_fields.h"
@@ -495,6 +496,7 @@ void finish(Config& config) {
     }
     for (backends::Settings& settings : config.backends)
         if (settings.name.empty()) settings.name = backends::to_string(settings.kind);
+    finish_alerts(config);
     config.lmtp.limits.message_octets_max = config.store.message_octets_max;
     config.smtp.limits.message_octets_max = config.store.message_octets_max;
     config.submission.limits.message_octets_max = config.store.message_octets_max;
@@ -502,12 +504,13 @@ void finish(Config& config) {
 
 const std::vector<Section>& sections() {
     static const std::vector<Section> all{
-        server_section(),      log_section(),          store_section(),       tls_section(),
-        certificate_section(), acme_section(),         listener_section(),    pop3_section(),
-        lmtp_section(),        smtp_section(),         submission_section(),  delivery_section(),
-        queue_section(),       filter_section(),       auth_section(),        oauth_section(),
-        backend_section(),     guard_section(),        admin_section(),       limits_section(),
-        watch_section(),       watch_target_section(), watch_canary_section()};
+        server_section(),        log_section(),          store_section(),        tls_section(),
+        certificate_section(),   acme_section(),         listener_section(),     pop3_section(),
+        lmtp_section(),          smtp_section(),         submission_section(),   delivery_section(),
+        queue_section(),         filter_section(),       auth_section(),         oauth_section(),
+        backend_section(),       guard_section(),        admin_section(),        limits_section(),
+        watch_section(),         watch_target_section(), watch_canary_section(), alerts_section(),
+        alerts_channel_section()};
     return all;
 }
 

@@ -22,6 +22,7 @@
 #include "backends/settings.h"
 #include "base/log.h"
 #include "maildrop/policy.h"
+#include "main/alert_channels.h"
 #include "net/tls.h"
 #include "pop3/session.h"
 #include "queue/transport_settings.h"
@@ -233,6 +234,18 @@ struct WatchConfig {
     std::vector<WatchCanaryConfig> canaries;
 };
 
+// What is told of, beside what [watch] sees, and how; config_alerts.h.
+struct AlertsConfig {
+    std::string quiet_hours;  // "22:00-07:00"; empty: none
+    seconds remind_after{4 * 3600};
+    // 0: of each of these nobody is told.
+    std::uint64_t disk_free_warning = 10, disk_free_critical = 3;  // percent
+    std::uint64_t queue_messages = 1000, queue_growth = 500;       // growth: in ten minutes
+    seconds queue_age{0};
+    std::uint64_t login_failures_per_minute = 60, blocks_per_minute = 10;
+    std::vector<AlertChannelConfig> channels;
+};
+
 enum class ScramUse { automatic, on, off };
 
 struct AuthConfig {
@@ -300,6 +313,7 @@ struct Config {
     AdminConfig admin;
     LimitsConfig limits;
     WatchConfig watch;
+    AlertsConfig alerts;
 };
 
 // Puts in what depends on other values: the host's name, the usual listeners if there are none, their names

@@ -26,6 +26,10 @@ class NamedFiles {
         if (!file.empty() && ::access(file.c_str(), R_OK) != 0)
             add(key, fmt::format("can't read {}: {}", file, std::strerror(errno)));
     }
+    void executable(std::string_view key, const std::string& file) const {
+        if (!file.empty() && ::access(file.c_str(), X_OK) != 0)
+            add(key, fmt::format("can't run {}: {}", file, std::strerror(errno)));
+    }
     void secret(std::string_view key, const std::string& file) const {
         if (file.empty()) return;
         auto text = backends::read_secret(file, key);
@@ -94,6 +98,19 @@ void check_watched(Loaded& loaded) {
             .secret("password_file", watch.canaries[index].password_file);
 }
 
+// The same.
+void check_channels(Loaded& loaded) {
+    const AlertsConfig& alerts = loaded.config.alerts;
+    for (std::size_t index = 0; index < alerts.channels.size(); ++index) {
+        const NamedFiles files(loaded, fmt::format("alerts.channel[{}]", index));
+        const AlertChannelConfig& one = alerts.channels[index];
+        files.secret("secret_file", one.secret_file);
+        files.secret("password_file", one.password_file);
+        files.authorities("ca_file", one.ca_file);
+        files.executable("command", one.command);
+    }
+}
+
 }  // namespace
 
 void check_named_files(Loaded& loaded) {
@@ -101,6 +118,7 @@ void check_named_files(Loaded& loaded) {
     check_back_ends(loaded);
     check_queue(loaded);
     check_watched(loaded);
+    check_channels(loaded);
 }
 
 }  // namespace pier::program

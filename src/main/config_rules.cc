@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "main/config_acme.h"
+#include "main/config_alerts.h"
 #include "main/config_backends.h"
 #include "main/config_delivery.h"
 #include "main/config_oauth.h"
@@ -193,6 +194,7 @@ void check_rules(Loaded& loaded) {
     check_filter(loaded);
     check_queue(loaded);
     check_watch(loaded);
+    check_alerts(loaded);
     const Config& config = loaded.config;
     if (config.server.data_folder.empty())
         loaded.add(

@@ -118,6 +118,9 @@ constexpr Description table[] = {
     {"pier_probe_certificate_end_timestamp_seconds", gauge, "seconds", {"target", "what"}, "When the certificate that was shown ends, in seconds since 1970."},
     {"pier_probe_findings", gauge, "", {"target", "what", "severity"}, "Findings of the last look."},
 
+    {"pier_alerts", gauge, "", {"severity"}, "What is wrong for certain now, as `pier alert list` shows it: warning, critical."},
+    {"pier_alert_notices", counter, "", {"kind", "outcome"}, "Notices of alerts by the kind of their channel: sent, failed (given up), dropped (too many waited). These rows are there for the kinds of [[alerts.channel]]."},
+
     {"process_cpu_seconds", counter, "seconds", {}, "Processor time of this process, user and system."},
     {"process_resident_memory_bytes", gauge, "bytes", {}, "Its memory that is in the machine's."},
     {"process_virtual_memory_bytes", gauge, "bytes", {}, "Its addresses in use."},

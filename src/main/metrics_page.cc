@@ -1,6 +1,7 @@
 #include "main/metrics_page.h"
 
 #include <algorithm>
+#include <map>
 
 #include <sys/resource.h>
 #include <sys/statvfs.h>
@@ -34,6 +35,7 @@ metrics::Page MetricsPage::collect() {
     add_filter(page);
     add_queue(page);
     add_watch(page);
+    add_alerts(page);
     add_process(page);
     return page;
 }
@@ -281,6 +283,32 @@ void MetricsPage::add_watch(metrics::Page& page) const {
             page.add("pier_probe_findings",
                      std::ranges::count(state.findings, severity, &watch::Finding::severity),
                      {target, what, watch::to_string(severity)});
+    }
+}
+
+// Of channels of one kind together: their names would make rows, too, but nobody asks for them.
+void MetricsPage::add_alerts(metrics::Page& page) const {
+    if (from_.alerting == nullptr) return;
+    const std::vector<watch::Alert> alerts = from_.alerting->list();
+    for (const auto severity : {watch::Severity::warning, watch::Severity::critical})
+        page.add("pier_alerts",
+                 std::ranges::count_if(alerts,
+                                       [&](const watch::Alert& alert) {
+                                           return alert.state == watch::AlertState::ill &&
+                                                  alert.severity == severity;
+                                       }),
+                 {watch::to_string(severity)});
+    std::map<std::string_view, AlertChannels::State> kinds;
+    for (const AlertChannels::State& state : from_.alerting->channels()) {
+        AlertChannels::State& sum = kinds[to_string(state.kind)];
+        sum.sent += state.sent;
+        sum.failed += state.failed;
+        sum.dropped += state.dropped;
+    }
+    for (const auto& [kind, sum] : kinds) {
+        page.add("pier_alert_notices", sum.sent, {kind, "sent"});
+        page.add("pier_alert_notices", sum.failed, {kind, "failed"});
+        page.add("pier_alert_notices", sum.dropped, {kind, "dropped"});
     }
 }
 

@@ -17,6 +17,7 @@
 #include "backends/chain.h"
 #include "base/exposition.h"
 #include "filter/filter.h"
+#include "main/alerting.h"
 #include "main/config.h"
 #include "main/process_figures.h"
 #include "net/tls.h"
@@ -58,6 +59,7 @@ struct MetricSources {
     const filter::Filter* filter = nullptr;
     const queue::MailQueue* queue = nullptr;
     const watch::Watcher* watcher = nullptr;
+    const Alerting* alerting = nullptr;
 };
 
 class MetricsPage {
@@ -81,6 +83,7 @@ class MetricsPage {
     void add_filter(metrics::Page& page) const;
     void add_queue(metrics::Page& page) const;
     void add_watch(metrics::Page& page) const;
+    void add_alerts(metrics::Page& page) const;
     void add_process(metrics::Page& page) const;
 
     const MetricSources from_;

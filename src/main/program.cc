@@ -49,6 +49,8 @@ Program::Program(Terminal& terminal)
     define_tls_commands(*this);
     define_probe_command(*this);
     define_watch_command(*this);
+    define_alert_commands(*this);
+    define_ports_command(*this);
     define_doctor_command(*this);
     define_text_commands(*this);
 }

@@ -16,6 +16,7 @@
 #include "admin/second_factor_methods.h"
 #include "base/log.h"
 #include "base/whole_file.h"
+#include "main/alert_methods.h"
 #include "main/backend_processes.h"
 #include "main/config_delivery.h"
 #include "main/config_file.h"
@@ -233,12 +234,15 @@ Result<void> Running::open() {
         if (!listener.path.empty() && std::none_of(bound_.begin(), bound_.end(), same))
             if (auto bound = bind_endpoints(listener); !bound) return bound;
     }
-    for (Bound& bound : bound_)
+    for (Bound& bound : bound_) {
+        listener_watch_.add(bound.config.name, bound.sockets);
         server_->listen(
             std::move(bound.sockets),
             {bound.config.name, protocol_for(bound.config), bound.config.access, bound.config.proxies,
              bound.config.xclient, busy_text(bound.config), bound.config.protocol != Protocol::metrics});
+    }
     bound_.clear();
+    open_alerts();
     open_watch();
     open_metrics();
     return open_management();
@@ -351,6 +355,7 @@ void Running::register_methods() {
         },
         Sends::yes);
     add_watch_methods_to(api_);
+    add_alert_methods(api_, *alerting_);
     add_server_methods(
         api_,
         {[this] { return status(); }, [this] { return reload(); },
@@ -473,6 +478,8 @@ void Running::tick() {
     housekeeping_->tick();
     tick_queue();
     tick_figures();
+    tick_vitals();
+    tick_listeners();
     obey_tls_agent();
     look_after_tls();
     constexpr std::chrono::seconds pause{60};
@@ -494,6 +501,8 @@ void Running::tick() {
 void Running::stop(const std::function<bool()>& hurry) {
     // First: our own looks would be waited for, and would tell that this server is gone.
     if (watcher_) watcher_->stop();
+    // Before those who deliver its mail.
+    if (alerting_) alerting_->stop();
     if (server_) server_->stop(config_.server.shutdown_grace, hurry);
     // What is still under way answers to an event loop: so the loops, which the server owns, go last.
     guard_.stop();

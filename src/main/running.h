@@ -21,13 +21,16 @@
 #include "delivery/delivery.h"
 #include "dns/resolver.h"
 #include "maildrop/keeper.h"
+#include "main/alerting.h"
 #include "main/config.h"
 #include "main/guard_file.h"
 #include "main/housekeeping.h"
+#include "main/listener_watch.h"
 #include "main/metrics_page.h"
 #include "main/sandbox.h"
 #include "main/tls_agent.h"
 #include "main/tls_upkeep.h"
+#include "main/vitals_watch.h"
 #include "main/watch_plan.h"
 #include "queue/mail_queue.h"
 #include "serve/account_sessions.h"
@@ -69,6 +72,10 @@ class Running {
     void take_back_ends(std::vector<int> sockets) { back_end_sockets_ = std::move(sockets); }
     // The same for start_token_issuer().
     void take_token_issuer(int socket) { issuer_socket_ = socket; }
+    // The channels of alerts, of make_alert_ways(); before bind().
+    void take_alert_ways(AlertWays ways) { alert_ways_ = std::move(ways); }
+    // Takes what somebody who watches has seen (watch/observation.h); until stop(). Any thread.
+    watch::Observe observer();
     // What status() tells; before start().
     void sandboxed(const SandboxState& state) { sandbox_ = state; }
     void start();
@@ -105,7 +112,15 @@ class Running {
     void plan_watch();
     void open_watch();
     void add_watch_methods_to(admin::Api& api);
+    void open_alerts();
+    void start_alerts();
+    void tick_vitals();
+    void look_at_vitals();
+    Result<void> send_notice(const std::string& from, const std::vector<std::string>& to,
+                             const std::string& message);
+    Result<void> send_notice_to(const smtp::Address& from, const std::string& to, const std::string& message);
     void tick_figures();
+    void tick_listeners();
     void keep_figures(bool first);
     void describe_watch(boost::json::object& status) const;
     void register_methods();
@@ -184,7 +199,14 @@ class Running {
     std::vector<MetricSources::Tls> tls_meters_of_;  // with their listeners' names
     std::unique_ptr<WatchPlan> watch_plan_;          // from bind() to open()
     std::string watch_problem_;                      // why nothing is watched; empty: there is no problem
-    watch::Observe observe_ = [](watch::Observation) {};
+    AlertWays alert_ways_;                           // until open()
+    std::unique_ptr<Alerting> alerting_;             // since open()
+    std::optional<VitalSigns> vitals_;               // of one look at a time
+    std::chrono::steady_clock::time_point vitals_looked_{};
+    std::atomic<bool> vitals_looking_ = false;
+    ListenerWatch listener_watch_;  // its files are opened before the sandbox
+    std::chrono::steady_clock::time_point listeners_looked_{};
+    std::atomic<bool> listeners_looking_ = false;
     net::OwnVisits own_visits_;
     std::unique_ptr<watch::History> history_;  // null: its folder cannot be used
     std::unique_ptr<watch::Watcher> watcher_;  // null: nothing is watched

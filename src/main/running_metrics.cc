@@ -28,7 +28,8 @@ void Running::open_metrics() {
                                          .tokens = tokens_.get(),
                                          .filter = filter_.get(),
                                          .queue = queue_.get(),
-                                         .watcher = watcher_.get()}));
+                                         .watcher = watcher_.get(),
+                                         .alerting = alerting_.get()}));
     metrics_ = std::make_unique<serve::MetricsService>([this] { return metrics_page_->collect(); },
                                                        *disk_pool_, metrics_timeout);
 }

@@ -10,7 +10,7 @@
 namespace pier::program {
 namespace {
 
-constexpr std::chrono::seconds figures_pause{60};
+constexpr std::chrono::seconds figures_pause{60}, listeners_pause{60};
 // It reads the index of all mailboxes.
 constexpr std::chrono::minutes store_pause{15};
 // Of the most that can be watched, each with its phases, and the server's own figures.
@@ -48,7 +48,7 @@ void Running::open_watch() {
     if (!watch_plan_ || !watch_plan_->settings.any()) return;
     watch_plan_->settings.visits = &own_visits_;
     watch::WatchServices services;
-    services.observe = observe_;
+    services.observe = observer();
     services.history = history_.get();
     services.jitter = random_part();
     watcher_ = std::make_unique<watch::Watcher>(std::move(watch_plan_->settings), std::move(services));
@@ -69,6 +69,18 @@ void Running::tick_figures() {
     boost::asio::post(*disk_pool_, [this, first] {
         keep_figures(first);
         figures_keeping_ = false;
+    });
+}
+
+// While the server drains its ports stay its own: no need to look away.
+void Running::tick_listeners() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - listeners_looked_ < listeners_pause || listeners_looking_.exchange(true)) return;
+    listeners_looked_ = now;
+    boost::asio::post(*disk_pool_, [this] {
+        for (watch::Observation& one : listener_watch_.look(system_now()))
+            observer()(std::move(one));
+        listeners_looking_ = false;
     });
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "main/config_alerts.h"
 #include "main/config_watch.h"
 
 namespace pier::program {
@@ -200,8 +201,10 @@ ReachableFiles reachable_files(const Config& config, const std::string& config_f
     ReachableFiles files;
     files.connects = config.filter.configured() || config.queue.enabled;
     files.connects_to = watched_ports(config);
-    const bool watching = !files.connects_to.empty();
-    if (watching) files.connects_to.push_back(dns_port);  // where an answer is too long for a datagram
+    for (const std::uint16_t port : alert_ports(config))
+        files.connects_to.push_back(port);
+    const bool looks_names_up = !files.connects_to.empty();
+    if (looks_names_up) files.connects_to.push_back(dns_port);  // where an answer is too long for a datagram
     add_data_folder(config.server.data_folder, files.kept);
     if (!config.admin.socket.empty()) files.sockets.push_back(folder_of(config.admin.socket));
     for (const ListenerConfig& listener : config.listeners)
@@ -212,7 +215,7 @@ ReachableFiles reachable_files(const Config& config, const std::string& config_f
                                     config.tls.ticket_keys, config.tls.clients.ca_file})
         add_with_folders(file, files.read, files.alone);
     files.chooses_address = config.queue.enabled && !config.queue.source_addresses.empty();
-    if (config.queue.enabled || watching)
+    if (config.queue.enabled || looks_names_up)
         for (const char* place : names_of_hosts)
             files.read.emplace_back(place);
     if (config.queue.enabled) {

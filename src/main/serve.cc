@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "main/backend_processes.h"
+#include "main/config_alerts.h"
 #include "main/config_watch.h"
 #include "main/privileges.h"
 #include "main/running.h"
@@ -105,7 +106,8 @@ Result<void> enter_sandbox(const Config& config, const std::string& config_file,
 // With the store open, before anybody is served.
 Result<void> close_sandbox(const Config& config, SandboxState& state) {
     if (!sandbox_is_built || !config.server.sandbox) return {};
-    const bool connects = config.queue.enabled || config.filter.configured() || watches(config);
+    const bool connects =
+        config.queue.enabled || config.filter.configured() || watches(config) || !alert_ports(config).empty();
     const Calls calls = connects ? Calls::that_connect : Calls::of_server;
     if (auto confined = confine_calls(calls); !confined) return confined;
     state.seccomp = true;
@@ -167,10 +169,13 @@ int serve(const Config& config, const std::string& config_file) {
     const auto issuer = start_token_issuer(config);
     if (!issuer) return fail("starting the process that asks the issuer of tokens", issuer.error());
 
+    AlertWays alert_ways = make_alert_ways(config);
+
     Running running(config, config_file);
     running.take_back_ends(std::move(*back_ends));
     if (*agent >= 0) running.use_tls_agent(*agent);
     running.take_token_issuer(*issuer);
+    running.take_alert_ways(std::move(alert_ways));
     if (auto bound = running.bind(sockets_from_systemd()); !bound) return fail("listening", bound.error());
     if (auto dropped = drop_privileges(config.server.user); !dropped)
         return fail("giving up root", dropped.error());

@@ -310,4 +310,12 @@ MailQueue::Counts MailQueue::counts() const {
     return counts;
 }
 
+std::optional<Time> MailQueue::oldest() const {
+    const std::lock_guard lock(mutex_);
+    std::optional<Time> oldest;
+    for (const auto& [id, item] : items_)
+        if (!item.held && !item.removing && (!oldest || item.arrived < *oldest)) oldest = item.arrived;
+    return oldest;
+}
+
 }  // namespace pier::queue

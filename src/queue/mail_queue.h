@@ -101,6 +101,8 @@ class MailQueue final : public Intake {
         std::uint64_t refused = 0;  // because there were messages_max
     };
     Counts counts() const;
+    // When the oldest came in, without those on hold; absent: none waits. Looks at all that are in memory.
+    std::optional<Time> oldest() const;
 
     // Waits until the store has answered everything; for tests.
     void wait_for_store();

@@ -77,6 +77,25 @@ TEST_F(AlertsTest, OneLookProvesNothingWhereTwoAreAskedFor) {
     EXPECT_TRUE(alerts.list().empty());
 }
 
+// What was told of before is suspected anew, and not believed sooner.
+TEST_F(AlertsTest, SingleLostLooksBehindAnOutageAreNotTold) {
+    look("port", critical);
+    look("port", critical);
+    EXPECT_EQ(changes(4s), "raised port;");
+    look("port", {});
+    look("port", {});
+    EXPECT_EQ(changes(4s), "resolved port;");
+    look("port", critical);
+    EXPECT_EQ(changes(30s), "");
+    look("port", {});
+    EXPECT_EQ(changes(30s), "");
+    look("port", critical);
+    EXPECT_EQ(changes(30s), "");
+    look("port", {});
+    EXPECT_EQ(changes(30s), "");
+    EXPECT_TRUE(alerts.list().empty());
+}
+
 TEST_F(AlertsTest, ANoteIsNoAlert) {
     for (int i = 0; i < 5; ++i)
         look("port", Severity::note, 1);

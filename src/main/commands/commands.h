@@ -27,6 +27,8 @@ void define_queue_commands(Program& program);                              // qu
 void define_tls_commands(Program& program);                                // tls
 void define_probe_command(Program& program);                               // probe
 void define_watch_command(Program& program);                               // watch
+void define_alert_commands(Program& program);                              // alert
+void define_ports_command(Program& program);                               // ports
 void define_text_commands(Program& program);                               // man, completion
 
 // Arguments without dashes, which must be given. `value` lives as long as the command.
