@@ -76,7 +76,7 @@ void check_texts(std::string_view line) {
     if (const auto request = admin::parse_request(line, octets_max)) {
         const auto again = admin::parse_request(admin::write_request(*request), octets_max);
         require(again && again->method == request->method && again->params == request->params &&
-                    again->octets == request->octets,
+                    again->octets == request->octets && again->for_user == request->for_user,
                 "a request that is written again is the same");
     }
     const std::string answer = admin::write_answer(admin::parse_answer(line));

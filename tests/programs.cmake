@@ -134,6 +134,8 @@ if(TARGET pier)
     endforeach()
     pier_program_test(ports LABEL clients SECONDS 300
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/ports.py --pier $<TARGET_FILE:pier>)
+    pier_program_test(changes LABEL clients SECONDS 300
+        COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/changes.py --pier $<TARGET_FILE:pier>)
     foreach(part channels vitals)
         pier_program_test(alerts_${part} LABEL clients SECONDS 600
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/alerts.py --pier $<TARGET_FILE:pier> ${part})

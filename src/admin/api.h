@@ -20,6 +20,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
+#include "admin/caller.h"
 #include "admin/protocol.h"
 #include "base/result.h"
 
@@ -29,6 +30,7 @@ namespace pier::admin {
 struct Call {
     const boost::json::object& params;
     std::string_view body;  // the octets behind the request's line
+    Caller caller{};        // who asks
 };
 using Method = std::function<Result<boost::json::value>(const Call&)>;
 
@@ -36,13 +38,17 @@ class Api {
   public:
     // The name is new.
     void add(std::string name, Method method);
+    // Puts something around a method that is there.
+    void around(std::string_view name, const std::function<Method(Method)>& wrap);
 
     // Does the method; `invalid` for one that is not there.
     Result<boost::json::value> call(std::string_view method, const boost::json::object& params,
-                                    std::string_view body = {}) const;
+                                    std::string_view body = {}, const Caller& caller = {}) const;
 
-    // The same from a request's line and the octets behind it, to the answer's line.
-    std::string call(std::string_view line, std::string_view body, std::uint64_t octets_max) const;
+    // The same from a request's line and the octets behind it, to the answer's line. For whom root asks, the
+    // line says.
+    std::string call(std::string_view line, std::string_view body, std::uint64_t octets_max,
+                     Caller caller = {}) const;
 
     std::vector<std::string_view> methods() const;  // by name
 

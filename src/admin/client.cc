@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "admin/caller.h"
 #include "admin/protocol.h"
 
 namespace pier::admin {
@@ -112,7 +113,7 @@ Result<std::string> Client::receive_line() {
 
 Result<boost::json::value> Client::call(std::string_view method, const boost::json::object& params,
                                         std::string_view body) {
-    const std::string line = write_request({std::string(method), params, body.size()});
+    const std::string line = write_request({std::string(method), params, body.size(), for_whom()});
     if (line.size() > request_line_octets_max)
         return Error{ErrorKind::invalid, fmt::format("the parameters make a request longer than {} octets",
                                                      request_line_octets_max)};

@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "admin/caller.h"
+
 namespace pier::admin {
 
 namespace json = boost::json;
@@ -58,10 +60,12 @@ Result<Request> parse_request(std::string_view line, std::uint64_t octets_max) {
             if (out.octets > octets_max)
                 return invalid(
                     fmt::format("{} octets are more than the {} that are accepted", out.octets, octets_max));
+        } else if (key == "for" && value.is_string() && value.get_string().size() <= for_user_octets_max) {
+            out.for_user = text_of(value.get_string());
         } else {
             return invalid(
-                "the request has a member that is not known or of the wrong type; known are the text "
-                "\"method\", the object \"params\" and the number \"octets\"");
+                "the request has a member that is not known or of the wrong type; known are the texts "
+                "\"method\" and \"for\", the object \"params\" and the number \"octets\"");
         }
     }
     if (!has_method) return invalid("the request names no method");
@@ -71,6 +75,7 @@ Result<Request> parse_request(std::string_view line, std::uint64_t octets_max) {
 std::string write_request(const Request& request) {
     json::object out{{"method", request.method}, {"params", request.params}};
     if (request.octets != 0) out["octets"] = request.octets;
+    if (!request.for_user.empty()) out["for"] = request.for_user;
     return json::serialize(out) + '\n';
 }
 

@@ -1,8 +1,8 @@
 // The management protocol's texts, as they travel over the Unix socket. Pure; any thread. Used by both sides.
 //
-//   request  {"method":"account.add","params":{"name":"ada@example.org"},"octets":120}\n  then 120 octets, if
-//   any were told answer   {"ok":{…}}\n   or   {"error":{"kind":"not_found","text":"there is no account
-//   ada"}}\n
+//   request  {"method":"account.add","params":{"name":"ada@example.org"},"octets":120,"for":"bob"}\n
+//            then 120 octets, if any were told
+//   answer   {"ok":{…}}\n   or   {"error":{"kind":"not_found","text":"there is no account ada"}}\n
 //
 // Requests follow each other on one connection; each is answered before the next is read. Requests carry
 // passwords: a line is never logged.
@@ -27,6 +27,8 @@ struct Request {
     std::string method;
     boost::json::object params;
     std::uint64_t octets = 0;  // that follow the line
+    // Caller::for_user, as the command says it; believed of root alone. At most for_user_octets_max.
+    std::string for_user{};
 };
 
 // From one line, with or without its line end. `invalid` says what is wrong with it: after that nobody knows

@@ -16,8 +16,10 @@
 #include "base/log.h"
 #include "delivery/delivery.h"
 #include "main/backend_processes.h"
+#include "main/change_methods.h"
 #include "main/config_delivery.h"
 #include "main/config_queue.h"
+#include "main/directory_changes.h"
 #include "main/guard_file.h"
 #include "main/maildrop_methods.h"
 #include "main/message_methods.h"
@@ -45,19 +47,20 @@ class ServerBackend : public Backend {
 class StoreBackend : public Backend {
   public:
     static Result<std::unique_ptr<Backend>> open(const Config& config) {
+        const admin::Caller caller = admin::this_process();  // before root is given up
         if (auto prepared = prepare_store_access(config); !prepared) return prepared.error();
         store::LogStoreOptions options = store_options(config);
         options.cleaner = false;  // a command is over before it would be of use
         auto store = store::open_log_store(std::move(options));
         if (!store) return store.error();
-        std::unique_ptr<StoreBackend> backend(new StoreBackend(config, std::move(*store)));
+        std::unique_ptr<StoreBackend> backend(new StoreBackend(config, caller, std::move(*store)));
         if (auto loaded = backend->directory_.load(); !loaded) return loaded.error();
         return std::unique_ptr<Backend>(std::move(backend));
     }
 
     Result<boost::json::value> call(std::string_view method, boost::json::object params,
                                     std::string_view body) override {
-        auto answer = api_.call(method, params, body);
+        auto answer = api_.call(method, params, body, caller_);
         if (guard_.take_changes().any) guard_file_.save();
         return answer;
     }
@@ -72,14 +75,16 @@ class StoreBackend : public Backend {
         return queue_.get();
     }
 
-    StoreBackend(const Config& config, std::unique_ptr<store::Store> store)
-        : store_(std::move(store)),
+    StoreBackend(const Config& config, admin::Caller caller, std::unique_ptr<store::Store> store)
+        : caller_(std::move(caller)),
+          store_(std::move(store)),
           directory_(*store_),
           delivery_(*store_, directory_, delivery_settings(config), system_now),
           keeper_(*store_, config.pop3.policy, system_now),
           guard_(config.guard.settings, system_now),
           guard_file_(guard_, config.server.data_folder),
-          queue_settings_(queue_settings(config)) {
+          queue_settings_(queue_settings(config)),
+          changes_(changes_folder(config)) {
         admin::add_directory_methods(api_, directory_, *store_);
         admin::add_app_password_methods(api_, directory_);
         admin::add_second_factor_methods(api_, directory_);
@@ -91,10 +96,13 @@ class StoreBackend : public Backend {
         admin::add_guard_methods(api_, guard_);
         add_queue_methods(
             api_, [this] { return find_queue(); }, Sends::no);
+        record_directory_changes(api_, directory_, changes_, system_now);
+        add_change_methods(api_, changes_, system_now);
         guard_file_.load();
         directory_.use_separator(config.delivery.subaddress_separator);
     }
 
+    const admin::Caller caller_;
     std::unique_ptr<store::Store> store_;
     auth::Directory directory_;
     delivery::Delivery delivery_;
@@ -103,6 +111,7 @@ class StoreBackend : public Backend {
     GuardFile guard_file_;
     const queue::QueueSettings queue_settings_;
     std::unique_ptr<queue::MailQueue> queue_;
+    ChangeLog changes_;
     admin::Api api_;
 };
 

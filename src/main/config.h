@@ -340,6 +340,7 @@ struct Field {
     std::function<Value(const Config&, std::size_t index)> get{};
     // The value is of this kind and in its range.
     std::function<void(Config&, std::size_t index, const Value&)> set{};
+    bool secret = false;  // its value may hold a secret: `pier history` does not show it
 };
 
 struct Section {

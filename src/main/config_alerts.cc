@@ -285,9 +285,10 @@ Section alerts_channel_section() {
                      "log); alertmanager (that of Prometheus)."),
                 word("at_least", OF_CHANNEL(at_least), severity_words,
                      "What is less severe is not told there. A note is never told."),
-                text("url", Kind::text, OF_CHANNEL(url), url_octets_max,
-                     "Of webhook and alertmanager: where to, as \"https://host/path\"; of alertmanager with "
-                     "its path, mostly /api/v2/alerts."),
+                secret(
+                    text("url", Kind::text, OF_CHANNEL(url), url_octets_max,
+                         "Of webhook and alertmanager: where to, as \"https://host/path\"; of alertmanager "
+                         "with its path, mostly /api/v2/alerts.")),
                 text("secret_file", Kind::path, OF_CHANNEL(secret_file), path_octets_max,
                      "Of webhook: a file whose first line signs what is sent. Empty: it is not signed."),
                 text("ca_file", Kind::path, OF_CHANNEL(ca_file), path_octets_max,

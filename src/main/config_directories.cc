@@ -29,9 +29,10 @@ constexpr std::size_t text_octets_max = 4096;
 
 std::vector<Field> sql_fields() {
     return {
-        text("connection", program::Kind::text, OF_BACKEND(sql.connection), text_octets_max,
-             "sql: where PostgreSQL is, as libpq reads it: \"host=db.example.org dbname=mail user=pier "
-             "sslmode=verify-full\"."),
+        secret(
+            text("connection", program::Kind::text, OF_BACKEND(sql.connection), text_octets_max,
+                 "sql: where PostgreSQL is, as libpq reads it: \"host=db.example.org dbname=mail user=pier "
+                 "sslmode=verify-full\".")),
         text("password_file", program::Kind::path, OF_BACKEND(sql.password_file), path_octets_max,
              "sql: a file whose first line is that user's password. Empty: none is needed."),
         text(

@@ -66,6 +66,12 @@ Field text(std::string_view key, Kind kind, At at, std::size_t octets_max, std::
     return field;
 }
 
+// A text that may hold a secret.
+inline Field secret(Field field) {
+    field.secret = true;
+    return field;
+}
+
 template <class At>
 Field flag(std::string_view key, At at, std::string_view help) {
     Field field{.key = key, .kind = Kind::flag, .help = help};

@@ -313,7 +313,7 @@ void add_server_methods(admin::Api& api, ServerHooks hooks) {
     });
     api.add("reload", [reload = std::move(hooks.reload)](const Call& call) -> Result<json::value> {
         if (auto good = Params(call.params).finish(); !good) return good.error();
-        const auto done = reload();
+        const auto done = reload(call.caller);
         if (!done) return done.error();
         return json::value(json::object{{"text", *done}});
     });

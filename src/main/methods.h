@@ -41,7 +41,7 @@ void add_store_methods(admin::Api& api, store::Store& store);
 // What only a running server can do; called on the thread that does the method.
 struct ServerHooks {
     std::function<boost::json::object()> status;
-    std::function<Result<std::string>()> reload;  // says what was taken up
+    std::function<Result<std::string>(const admin::Caller&)> reload;  // says what was taken up
     std::function<void(std::chrono::seconds notice)> drain;
     std::function<void()> resume;
     std::function<Result<boost::json::object>()> acme_status;

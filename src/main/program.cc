@@ -51,6 +51,7 @@ Program::Program(Terminal& terminal)
     define_watch_command(*this);
     define_alert_commands(*this);
     define_ports_command(*this);
+    define_history_command(*this);
     define_doctor_command(*this);
     define_text_commands(*this);
 }

@@ -18,9 +18,11 @@
 #include "base/whole_file.h"
 #include "main/alert_methods.h"
 #include "main/backend_processes.h"
+#include "main/change_methods.h"
 #include "main/config_delivery.h"
 #include "main/config_file.h"
 #include "main/config_oauth.h"
+#include "main/directory_changes.h"
 #include "main/maildrop_methods.h"
 #include "main/message_methods.h"
 #include "main/methods.h"
@@ -120,6 +122,7 @@ const char* hint_if_elsewhere(const SandboxState& sandbox, const std::string& at
 Running::Running(const Config& config, std::string config_file)
     : config_(config),
       config_file_(std::move(config_file)),
+      changes_(changes_folder(config)),
       threads_(config.server.threads != 0 ? config.server.threads
                                           : std::max(1u, std::thread::hardware_concurrency())),
       guard_(config.guard.settings, even_clock()),
@@ -354,17 +357,19 @@ void Running::register_methods() {
             return Error{ErrorKind::not_found, "this server does not send mail (queue.enabled = false)"};
         },
         Sends::yes);
+    record_directory_changes(api_, *directory_, changes_, system_now);
+    add_change_methods(api_, changes_, system_now);
     add_watch_methods_to(api_);
     add_alert_methods(api_, *alerting_);
     add_server_methods(
         api_,
-        {[this] { return status(); }, [this] { return reload(); },
+        {[this] { return status(); }, [this](const admin::Caller& who) { return reload(who); },
          [this](std::chrono::seconds notice) { drain(notice); }, [this] { resume(); },
          [this] { return acme_status(); }, [this] { return acme_renew(); },
          [this] { return metrics_->text(metrics::Format::openmetrics, std::chrono::steady_clock::now()); }});
 }
 
-Result<std::string> Running::reload() {
+Result<std::string> Running::reload(const admin::Caller& who) {
     const Loaded loaded = load_config(config_file_);
     for (const Problem& problem : loaded.problems)
         if (problem.severity == Severity::error)
@@ -400,6 +405,8 @@ Result<std::string> Running::reload() {
         text += "what the back ends had said was forgotten; ";
     }
     text += "changes elsewhere need a restart";
+    record_configuration(loaded.config, "reload", who);
+    record_certificates("reload", who);
     log::info("reloaded", {{"what", text}});
     return text;
 }
@@ -425,7 +432,7 @@ void Running::look_after_tls() {
     tls_looked_ = now;
     tls_looking_ = true;
     boost::asio::post(*disk_pool_, [this] {
-        tls_upkeep_->look();
+        if (tls_upkeep_->look()) record_certificates("the files were replaced", {});
         tls_looking_ = false;
     });
 }
@@ -436,7 +443,7 @@ void Running::obey_tls_agent() {
         if (!request) return;
         boost::asio::post(*disk_pool_, [this, wanted = *request] {
             if (wanted.wish == TlsAgent::Wish::certificates) {
-                tls_upkeep_->take_up_changes();
+                if (tls_upkeep_->take_up_changes()) record_certificates("acme", {});
             } else if (auto taken = take_up_challenges(config_.server.data_folder + "/acme/challenges.json",
                                                        *tls_, acme_);
                        !taken) {

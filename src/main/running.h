@@ -22,6 +22,7 @@
 #include "dns/resolver.h"
 #include "maildrop/keeper.h"
 #include "main/alerting.h"
+#include "main/change_log.h"
 #include "main/config.h"
 #include "main/guard_file.h"
 #include "main/housekeeping.h"
@@ -82,9 +83,9 @@ class Running {
     // See serve::Server::stop.
     void stop(const std::function<bool()>& hurry);
 
-    // The configuration read again: the log's settings and the certificates are taken up. The text says what
-    // was done.
-    Result<std::string> reload();
+    // The configuration read again, as `who` wants it: the log's settings and the certificates are taken up.
+    // The text says what was done.
+    Result<std::string> reload(const admin::Caller& who);
 
     bool failed() const { return failed_; }  // the store is beyond use: the process should end
     bool responsive() const;
@@ -129,6 +130,10 @@ class Running {
     Result<boost::json::value> examine_recipient(const admin::Call& call);
     const ListenerConfig* login_listener(std::string_view protocol, std::string_view name,
                                          std::optional<bool> tls) const;
+    void record_change(Change change, const Facts& now);
+    void record_configuration(const Config& config, std::string by, const admin::Caller& who);
+    void record_certificates(std::string by, const admin::Caller& who);
+    void record_start();
     void look_after_tls();
     void obey_tls_agent();
     Result<boost::json::object> acme_status() const;
@@ -150,6 +155,8 @@ class Running {
     Config config_;
     const std::string config_file_;
     const Time started_ = system_now();
+    const admin::Caller started_by_ = admin::this_process();  // before root is given up
+    ChangeLog changes_;
     std::size_t threads_ = 1;
     std::atomic<bool> failed_ = false;
     SandboxState sandbox_;

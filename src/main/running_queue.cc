@@ -62,6 +62,7 @@ void Running::start() {
                  deliver_notice(std::move(envelope), std::move(octets), std::move(done));
              }});
     server_->start();
+    record_start();
     start_alerts();
     if (watcher_) watcher_->start();
 }

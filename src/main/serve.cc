@@ -48,11 +48,18 @@ sigset_t block_signals() {
     return set;
 }
 
-// The next signal, or 0 after a second.
-int next_signal(const sigset_t& set) {
+struct Signal {
+    int number = 0;
+    admin::Caller sender{};
+};
+
+// The next signal; its number is 0 after a second without one.
+Signal next_signal(const sigset_t& set) {
     const timespec second{1, 0};
-    const int number = ::sigtimedwait(&set, nullptr, &second);
-    return number > 0 ? number : 0;
+    siginfo_t told{};
+    const int number = ::sigtimedwait(&set, &told, &second);
+    if (number <= 0) return {};
+    return {number, {told.si_uid, told.si_pid, ""}};
 }
 
 // What systemd (or whoever started us) is told of our state. It may not be there.
@@ -120,7 +127,7 @@ void watch(Running& running, const sigset_t& signals) {
     std::uint64_t watchdog_us = 0;
     const bool watchdog = ::sd_watchdog_enabled(0, &watchdog_us) > 0;
     while (!running.failed()) {
-        const int number = next_signal(signals);
+        const auto [number, sender] = next_signal(signals);
         if (number == SIGTERM || number == SIGINT) {
             log::info("stop.asked",
                       {{"signal", number == SIGINT ? "SIGINT" : "SIGTERM"},
@@ -132,7 +139,7 @@ void watch(Running& running, const sigset_t& signals) {
         }
         if (number == SIGHUP) {
             notify("RELOADING=1");
-            if (const auto reloaded = running.reload(); !reloaded)
+            if (const auto reloaded = running.reload(sender); !reloaded)
                 log::error("reload.failed", {{"reason", reloaded.error().text}});
             notify("READY=1");
         }

@@ -89,11 +89,15 @@ Result<void> TlsUpkeep::reload(const net::TlsSettings& settings) {
     return reloaded;
 }
 
-void TlsUpkeep::look() {
+bool TlsUpkeep::look() {
     std::lock_guard lock(mutex_);
-    if (!watch_.changed(files_of(settings_))) return tell_problems();
-    if (reload(settings_))
-        log::info("tls.taken_up", {{"days_left", tls_.days_left()}, {"self_signed", tls_.stands_in()}});
+    if (!watch_.changed(files_of(settings_))) {
+        tell_problems();
+        return false;
+    }
+    if (!reload(settings_)) return false;
+    log::info("tls.taken_up", {{"days_left", tls_.days_left()}, {"self_signed", tls_.stands_in()}});
+    return true;
 }
 
 Result<void> TlsUpkeep::take_up(const net::TlsSettings& settings) {
@@ -106,12 +110,13 @@ Result<void> TlsUpkeep::take_up(const net::TlsSettings& settings) {
     return reloaded;
 }
 
-void TlsUpkeep::take_up_changes() {
+bool TlsUpkeep::take_up_changes() {
     std::lock_guard lock(mutex_);
-    if (!reload(settings_)) return;
+    if (!reload(settings_)) return false;
     watch_ = {};
     watch_.changed(files_of(settings_));
     log::info("tls.taken_up", {{"days_left", tls_.days_left()}, {"self_signed", tls_.stands_in()}});
+    return true;
 }
 
 net::TlsSettings TlsUpkeep::settings() const {

@@ -33,13 +33,14 @@ class TlsUpkeep {
     // `tls` has been loaded with `settings`, and outlives it.
     TlsUpkeep(net::Tls& tls, net::TlsSettings settings);
 
-    // Every few seconds: takes up what has changed, and logs what is wrong, each thing once.
-    void look();
+    // Every few seconds: takes up what has changed (then true), and logs what is wrong, each thing once.
+    bool look();
     // Now, perhaps other files. What was loaded before stays if one of them is not right; the log has the
     // reason.
     Result<void> take_up(const net::TlsSettings& settings);
-    // What has changed, at once: who says so has finished changing it.
-    void take_up_changes();
+    // What has changed, at once: who says so has finished changing it. False: it is not right, and the log
+    // says why.
+    bool take_up_changes();
 
     net::TlsSettings settings() const;
 

@@ -98,6 +98,7 @@ class Connection final : private EventLoop::Watcher {
     // shown, which then introduced its client, is not the client's.
     const TlsClient* client() const { return tls_ && !introduced_ ? tls_->client() : nullptr; }
     const Endpoint& peer() const { return peer_; }
+    int socket() const { return fd_; }  // its owner stays the connection
     // `visits` outlives the connection.
     void use_own_visits(const OwnVisits* visits) { own_visits_ = visits; }
     // It is this process's own look at itself. Known at the session's end; at its beginning it may be too

@@ -11,7 +11,8 @@ using net::Task;
 
 class Driver {
   public:
-    Driver(Connection& connection, AdminService& service) : connection_(connection), service_(service) {}
+    Driver(Connection& connection, AdminService& service)
+        : connection_(connection), service_(service), caller_(admin::caller_at(connection.socket())) {}
 
     Task<void> run() {
         while (true) {
@@ -26,7 +27,9 @@ class Driver {
             connection_.set_worth_finishing(true);
             const std::string body = in_.substr(0, request ? request->octets : 0);
             in_.erase(0, body.size());
-            const auto call = [&] { return service_.api.call(*line, body, service_.body_octets_max); };
+            const auto call = [&] {
+                return service_.api.call(*line, body, service_.body_octets_max, caller_);
+            };
             const std::string answer = co_await net::on_pool(connection_.loop(), service_.pool, call);
             connection_.set_worth_finishing(false);
             const auto written = co_await connection_.write(answer);
@@ -71,6 +74,7 @@ class Driver {
 
     Connection& connection_;
     AdminService& service_;
+    const admin::Caller caller_;
     std::string in_;
 };
 

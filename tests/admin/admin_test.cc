@@ -48,6 +48,36 @@ TEST(Requests, ComeBackAsTheyWere) {
     EXPECT_EQ(write_request({"status", {}, 0}), "{\"method\":\"status\",\"params\":{}}\n");
 }
 
+TEST(Requests, SayForWhomRootAsks) {
+    EXPECT_EQ(parse_request(write_request({"status", {}, 0, "ada"}), octets_max)->for_user, "ada");
+    EXPECT_FALSE(parse_request(R"({"method":"x","for":")" + std::string(for_user_octets_max + 1, 'a') + "\"}",
+                               octets_max));
+    Api api;
+    Caller asked;
+    api.add("who", [&](const Call& call) {
+        asked = call.caller;
+        return json::value(json::object{});
+    });
+    const std::string line = write_request({"who", {}, 0, "ada"});
+    api.call(line, "", octets_max, {.user = 0, .process = 7});
+    EXPECT_EQ(asked, (Caller{0, 7, "ada"}));
+    api.call(line, "", octets_max, {.user = 1000, .process = 7});
+    EXPECT_EQ(asked, (Caller{1000, 7, ""})) << "of anybody else his word is not taken";
+    api.call(line, "", octets_max);
+    EXPECT_EQ(asked, Caller());
+}
+
+TEST(Methods, MayBePutAround) {
+    Api api;
+    api.add("count", [](const Call&) { return json::value(1); });
+    api.around("count", [](Method inner) -> Method {
+        return [inner](const Call& call) -> Result<json::value> {
+            return json::value(inner(call)->as_int64() + 1);
+        };
+    });
+    EXPECT_EQ(api.call("count", {})->as_int64(), 2);
+}
+
 TEST(Requests, AreReadStrictly) {
     for (const auto& line : {""s,
                              "\n"s,
@@ -63,6 +93,7 @@ TEST(Requests, AreReadStrictly) {
                              R"({"method":"x","octets":1e3})"s,
                              R"({"method":"x","octets":18446744073709551616})"s,
                              R"({"method":"x","extra":1})"s,
+                             R"({"method":"x","for":1})"s,
                              R"({"method":"x"} x)"s,
                              R"({"method":"x"}{})"s,
                              "{\"method\":\"\xFF\"}"s,

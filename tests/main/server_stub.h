@@ -43,18 +43,20 @@ class ServerStub {
         add_message_methods(api_, *store_, directory_, keeper_, system_now);
         add_store_methods(api_, *store_);
         admin::add_guard_methods(api_, guard_);
-        add_server_methods(
-            api_, {[this] {
-                       return boost::json::object{{"version", "1"},
-                                                  {"listeners", {{"pop3", "127.0.0.1:110"}}},
-                                                  {"drain", {{"connections", connections_to_drain.load()}}}};
-                   },
-                   []() -> Result<std::string> { return std::string("the log's settings were taken up"); },
-                   [this](std::chrono::seconds given) { notice = given; },
-                   [this] { notice.reset(); },
-                   {},
-                   {},
-                   [] { return std::string("# EOF\n"); }});
+        add_server_methods(api_, {[this] {
+                                      return boost::json::object{
+                                          {"version", "1"},
+                                          {"listeners", {{"pop3", "127.0.0.1:110"}}},
+                                          {"drain", {{"connections", connections_to_drain.load()}}}};
+                                  },
+                                  [](const admin::Caller&) -> Result<std::string> {
+                                      return std::string("the log's settings were taken up");
+                                  },
+                                  [this](std::chrono::seconds given) { notice = given; },
+                                  [this] { notice.reset(); },
+                                  {},
+                                  {},
+                                  [] { return std::string("# EOF\n"); }});
         listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_un address{};
         address.sun_family = AF_UNIX;

@@ -29,6 +29,7 @@ void define_probe_command(Program& program);                               // pr
 void define_watch_command(Program& program);                               // watch
 void define_alert_commands(Program& program);                              // alert
 void define_ports_command(Program& program);                               // ports
+void define_history_command(Program& program);                             // history
 void define_text_commands(Program& program);                               // man, completion
 
 // Arguments without dashes, which must be given. `value` lives as long as the command.
