@@ -136,7 +136,7 @@ if(TARGET pier)
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/ports.py --pier $<TARGET_FILE:pier>)
     pier_program_test(changes LABEL clients SECONDS 300
         COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/changes.py --pier $<TARGET_FILE:pier>)
-    foreach(part channels vitals)
+    foreach(part channels vitals promise)
         pier_program_test(alerts_${part} LABEL clients SECONDS 600
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/clients/alerts.py --pier $<TARGET_FILE:pier> ${part})
     endforeach()

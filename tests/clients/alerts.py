@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A running Pier tells when something that it watches goes down, and when it is back: by every kind of channel, once, also over a kill.
 
-usage: alerts.py --pier PROGRAM PART...     PART: channels, vitals
+usage: alerts.py --pier PROGRAM PART...     PART: channels, vitals, promise
 """
 import argparse
 import hmac
@@ -193,6 +193,25 @@ def is_tried(server, heard):
     print("  pier alert test: six channels have taken it", flush=True)
 
 
+def promise(pier):
+    """With the times that nobody has set: an outage is found within a minute, and told within five seconds after it."""
+    with PierServer(pier) as server, PierServer(pier) as other, WebReceiver() as web:
+        server.config.write_text(
+            server.config.read_text() + f'[watch]\nown = false\n{PATIENT}'
+            f'[[watch.target]]\nhost = "127.0.0.1"\nport = {other.pop3_port}\nname = "localhost"\nprotocol = "pop3"\nca_file = "{other.ca}"\n'
+            '[alerts]\ndisk_free_warning = 0\ndisk_free_critical = 0\n'
+            f'[[alerts.channel]]\nkind = "webhook"\nurl = "http://127.0.0.1:{web.port}/hook"\n')
+        other.start()
+        server.start()
+        eventually("it is looked at", lambda: all(one["looks"] > 0 and one["up"] for one in json.loads(
+            server.cli("watch", "--json", check=False))["targets"]))
+        other.kill()
+        down = time.monotonic()
+        key = ("raised", f"port.127.0.0.1:{other.pop3_port}.reachable")
+        eventually("it is told", lambda: key in [change for _, notice, _ in web.of("/hook") for change in Channels.changes(notice)], 65)
+        print(f"  an outage is told {time.monotonic() - down:.0f} s after it began; 65 s are promised", flush=True)
+
+
 def vitals(pier):
     """What no port shows: guessing. A port that nobody has connects nowhere, so its channel fails."""
     with PierServer(pier, settings='[guard]\nenabled = false\n') as server:
@@ -226,11 +245,11 @@ def fails(server):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pier", required=True)
-    parser.add_argument("parts", nargs="+", choices=["channels", "vitals"])
+    parser.add_argument("parts", nargs="+", choices=["channels", "vitals", "promise"])
     arguments = parser.parse_args()
     for part in arguments.parts:
         print(part, flush=True)
-        {"channels": channels, "vitals": vitals}[part](arguments.pier)
+        {"channels": channels, "vitals": vitals, "promise": promise}[part](arguments.pier)
 
 
 if __name__ == "__main__":

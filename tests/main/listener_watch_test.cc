@@ -3,6 +3,7 @@
 #include <optional>
 
 #include <gmock/gmock.h>
+#include <boost/asio/ip/tcp.hpp>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
