@@ -116,21 +116,21 @@ class ChannelCheck {
     void check_meaning() {
         struct Use {
             std::string_view key;
+            bool given;
             std::vector<ChannelKind> kinds;
         };
         using enum ChannelKind;
-        static const std::vector<Use> uses{{"url", {webhook, alertmanager}},
-                                           {"secret_file", {webhook}},
-                                           {"ca_file", {webhook, alertmanager, mail}},
-                                           {"to", {mail}},
-                                           {"from", {mail}},
-                                           {"through", {mail}},
-                                           {"account", {mail}},
-                                           {"password_file", {mail}},
-                                           {"command", {command}}};
+        const std::vector<Use> uses{{"url", !channel_.url.empty(), {webhook, alertmanager}},
+                                    {"secret_file", !channel_.secret_file.empty(), {webhook}},
+                                    {"ca_file", !channel_.ca_file.empty(), {webhook, alertmanager, mail}},
+                                    {"to", !channel_.to.empty(), {mail}},
+                                    {"from", !channel_.from.empty(), {mail}},
+                                    {"through", !channel_.through.empty(), {mail}},
+                                    {"account", !channel_.account.empty(), {mail}},
+                                    {"password_file", !channel_.password_file.empty(), {mail}},
+                                    {"command", !channel_.command.empty(), {command}}};
         for (const Use& use : uses) {
-            if (!loaded_.places.contains(fmt::format("{}.{}", section_, use.key))) continue;
-            if (std::ranges::find(use.kinds, channel_.kind) == use.kinds.end())
+            if (use.given && std::ranges::find(use.kinds, channel_.kind) == use.kinds.end())
                 add(use.key, fmt::format("alerts.channel.{} has no meaning for kind = \"{}\"; take it out",
                                          use.key, kind_));
         }

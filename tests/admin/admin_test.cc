@@ -67,7 +67,7 @@ TEST(Requests, SayForWhomRootAsks) {
     EXPECT_EQ(asked, Caller());
 }
 
-TEST(Methods, MayBePutAround) {
+TEST(Apis, PutSomethingAroundAMethod) {
     Api api;
     api.add("count", [](const Call&) { return json::value(1); });
     api.around("count", [](Method inner) -> Method {

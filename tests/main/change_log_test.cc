@@ -156,14 +156,14 @@ TEST(SetupFacts, EveryValueStandsUnderItsName) {
     config.listeners.push_back({.name = "inside", .port = 111});
     finish(config);
     const Facts facts = configuration_facts(config, std::string(64, 'k'));
-    EXPECT_EQ(facts.at("pop3.login_delay"), "\"0s\"");
+    EXPECT_EQ(facts.at("pop3.exclusive"), "false");
     EXPECT_EQ(facts.at("listener[inside].port"), "110");
     EXPECT_EQ(facts.at("listener[inside]#2.port"), "111");
     Config other = config;
-    other.pop3.login_delay = seconds(60);
+    other.pop3.exclusive = true;
     other.listeners.pop_back();
     const auto found = differences(facts, configuration_facts(other, std::string(64, 'k')));
-    EXPECT_NE(std::find(found.begin(), found.end(), Difference{"pop3.login_delay", "\"0s\"", "\"1min\""}),
+    EXPECT_NE(std::find(found.begin(), found.end(), Difference{"pop3.exclusive", "false", "true"}),
               found.end());
     EXPECT_NE(
         std::find(found.begin(), found.end(), Difference{"listener[inside]#2.port", "111", std::nullopt}),

@@ -71,8 +71,9 @@ TEST(ConfigAlerts, WhatAChannelNeedsIsSaid) {
     EXPECT_THAT(of_channel("kind = \"webhook\"\n"), ElementsAre(HasSubstr("needs to know where to")));
     EXPECT_THAT(of_channel("kind = \"alertmanager\"\n"), ElementsAre(HasSubstr("needs to know where to")));
     EXPECT_THAT(of_channel("kind = \"command\"\n"), ElementsAre(HasSubstr("by its whole path")));
-    EXPECT_THAT(of_channel("kind = \"command\"\ncommand = \"page me\"\n"),
-                Contains(HasSubstr("by its whole path")));
+    const Loaded loaded = parse("[[alerts.channel]]\nkind = \"command\"\ncommand = \"page\"\n");
+    EXPECT_THAT(loaded.problems, IsEmpty());
+    EXPECT_EQ(loaded.config.alerts.channels[0].command, "/etc/pier/page") << "from the file's folder on";
 }
 
 TEST(ConfigAlerts, WhatHasNoMeaningIsRefused) {

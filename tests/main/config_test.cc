@@ -409,6 +409,7 @@ TEST(Config, SampleGivesTheDefaults) {
     expected.backends.resize(1);
     expected.watch.targets.resize(1);
     expected.watch.canaries.resize(1);
+    expected.alerts.channels.resize(1);
     finish(expected);
     EXPECT_EQ(json(loaded.config), json(expected));
 }
