@@ -17,7 +17,7 @@
 
 namespace pier::program {
 
-// What is known of something, by name: {"pop3.idle_timeout": "\"10min\""}, {"master": "no"}.
+// What is known of something, by name: {"pop3.idle_timeout": "\"10m\""}, {"master": "no"}.
 using Facts = std::map<std::string, std::string, std::less<>>;
 
 // A fact that says whether a secret is still the same one, and nothing else of it: a keyed hash. It differs

@@ -9,7 +9,7 @@
 
 namespace pier::program {
 
-// Every value in force: {"pop3.idle_timeout": "\"10min\""}. One of several listeners, certificates, back ends
+// Every value in force: {"pop3.idle_timeout": "\"10m\""}. One of several listeners, certificates, back ends
 // or channels stands under its name, or its place where it has none: "listener[pop3-110].port". Of a field
 // that may hold a secret (Field::secret) only secret_fact() of it, by `key`. Pure.
 Facts configuration_facts(const Config& config, std::string_view key);
