@@ -2,8 +2,8 @@
 
 #include <optional>
 
-#include <gmock/gmock.h>
 #include <boost/asio/ip/tcp.hpp>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
